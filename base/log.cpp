@@ -1,0 +1,110 @@
+#include "base/log.hpp"
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "base/clock.hpp"
+
+namespace p2pd::base::log {
+namespace {
+
+std::atomic<Level> g_level{Level::info};
+std::mutex g_sink_mutex;
+std::function<void(Level, std::string_view)> g_sink;
+
+// journald reads "<N>" in front of a line as the syslog priority and stamps the time itself.
+bool under_journald() {
+  static const bool yes = std::getenv("JOURNAL_STREAM") != nullptr;
+  return yes;
+}
+
+int syslog_priority(Level level) {
+  switch (level) {
+    case Level::error:
+      return 3;
+    case Level::warn:
+      return 4;
+    case Level::info:
+      return 6;
+    case Level::debug:
+      return 7;
+  }
+  return 7;
+}
+
+}  // namespace
+
+Value::Value(double value) : text(fmt::format("{:.3f}", value)) {}
+
+void set_level(Level level) { g_level = level; }
+Level level() { return g_level; }
+bool enabled(Level level) { return level <= g_level.load(std::memory_order_relaxed); }
+
+std::optional<Level> parse_level(std::string_view text) {
+  for (const Level level : {Level::error, Level::warn, Level::info, Level::debug}) {
+    if (text == to_string(level)) return level;
+  }
+  return std::nullopt;
+}
+
+std::string_view to_string(Level level) {
+  switch (level) {
+    case Level::error:
+      return "error";
+    case Level::warn:
+      return "warn";
+    case Level::info:
+      return "info";
+    case Level::debug:
+      return "debug";
+  }
+  return "debug";
+}
+
+void set_sink(std::function<void(Level, std::string_view)> sink) {
+  const std::lock_guard lock(g_sink_mutex);
+  g_sink = std::move(sink);
+}
+
+std::string escape(std::string_view text) {
+  std::string out;
+  bool quote = text.empty();
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte >= 0x7f || c == '"' || c == '\\') {
+      out += fmt::format("\\x{:02x}", byte);
+    } else {
+      quote = quote || c == ' ' || c == '=';
+      out.push_back(c);
+    }
+  }
+  return quote ? '"' + out + '"' : out;
+}
+
+void write(Level level, std::string_view area, std::string_view text, Fields fields) {
+  if (!enabled(level)) return;
+  std::string line = fmt::format("{} {}: ", to_string(level), area);
+  for (const char c : text) line.push_back(static_cast<unsigned char>(c) < 0x20 ? ' ' : c);
+  for (const Field& field : fields) {
+    line.push_back(' ');
+    line.append(field.key);
+    line.push_back('=');
+    line += escape(field.value.text);
+  }
+  const std::lock_guard lock(g_sink_mutex);
+  if (g_sink) {
+    g_sink(level, line);
+    return;
+  }
+  const std::string record = under_journald() ? fmt::format("<{}>{}\n", syslog_priority(level), line)
+                                              : fmt::format("{} {}\n", to_rfc3339(wall_now()), line);
+  // One write a record, so that records of several processes on one terminal do not mix.
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, record.data(), record.size());
+}
+
+}  // namespace p2pd::base::log

@@ -1,0 +1,27 @@
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+option(P2PD_TESTS "Build the tests" ON)
+option(P2PD_BENCH "Build the benchmarks" OFF)
+option(P2PD_FUZZ "Build the libFuzzer targets (clang only)" OFF)
+set(P2PD_SANITIZE "" CACHE STRING "Sanitizers for everything built here: address, thread or nothing")
+
+add_library(p2pd_flags INTERFACE)
+target_include_directories(p2pd_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(p2pd_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wnon-virtual-dtor -Woverloaded-virtual
+  -fno-omit-frame-pointer)
+target_compile_definitions(p2pd_flags INTERFACE P2PD_VERSION="${PROJECT_VERSION}")
+
+# Sanitizers apply to every target, ours and the Asio archive alike, or reports would be wrong.
+if(P2PD_SANITIZE STREQUAL "address")
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined)
+  add_link_options(-fsanitize=address,undefined)
+elseif(P2PD_SANITIZE STREQUAL "thread")
+  add_compile_options(-fsanitize=thread -Wno-tsan)
+  add_link_options(-fsanitize=thread)
+elseif(NOT P2PD_SANITIZE STREQUAL "")
+  message(FATAL_ERROR "P2PD_SANITIZE is '${P2PD_SANITIZE}'; use address, thread or nothing")
+endif()
