@@ -1,0 +1,35 @@
+# Two commands do everything: `make demo` builds p2pd and shows its main job, `make check` runs every test.
+# Both install the Debian packages they need first.
+.PHONY: demo check build sim bench torture format install clean
+
+JOBS ?= $(shell nproc)
+
+build:
+	scripts/install-deps build
+	cmake --preset release
+	cmake --build --preset release -j $(JOBS)
+
+demo: build
+	scripts/demo build/release
+
+check:
+	scripts/install-deps check
+	scripts/check
+
+bench: build
+	python3 bench/run.py build/release
+
+# Longer than `make check` allows: many more simulated schedules and kills.
+torture:
+	scripts/install-deps check
+	scripts/torture
+
+format:
+	scripts/install-deps check
+	scripts/sources | xargs clang-format-14 -i
+
+install: build
+	cmake --install build/release
+
+clean:
+	rm -rf build

@@ -1,0 +1,63 @@
+// What p2pd can be told, in one table: the command line, the environment (P2PD_<OPTION>), the configuration files and
+// the help text are all read from it. Command line over environment over file over default. Plain values, made once at
+// start-up on the main thread.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.hpp"
+#include "base/result.hpp"
+#include "net/relay_url.hpp"
+
+namespace p2pd::daemon {
+
+// "host:port" as written; resolved later.
+struct HostPort {
+  std::string host;
+  std::uint16_t port = 0;
+
+  [[nodiscard]] bool operator==(const HostPort&) const = default;
+};
+
+struct Options {
+  std::filesystem::path state_dir;
+  std::filesystem::path socket;
+  bool system_service = false;  // the system's folders are used, not a user's
+  std::vector<net::RelayUrl> relays;
+  std::string relay_ca;
+  std::string relay_token;  // read from relay-token-file
+  std::vector<HostPort> stun;
+  bool direct = true;
+  bool presence = true;  // contacts (true) or none
+  unsigned workers = 1;
+  bool allow_loopback = false;
+  base::log::Level log_level = base::log::Level::info;
+
+  // What the command line asked for instead of running.
+  enum class Action { run, check_config, print_config, help, version } action = Action::run;
+};
+
+struct OptionRow {
+  std::string_view name;
+  std::string_view argument;  // empty: a switch
+  bool repeatable = false;
+  bool command_line_only = false;
+  std::string_view default_text;
+  std::string_view help;
+};
+[[nodiscard]] std::span<const OptionRow> option_table();
+
+// Reads all sources. Errors name the source, the option, what is wrong with the value and what is allowed.
+[[nodiscard]] base::Result<Options> read_options(int argc, const char* const* argv);
+// "host:port", "[v6]:port", "host" (then `default_port`).
+[[nodiscard]] base::Result<HostPort> parse_host_port(std::string_view text, std::uint16_t default_port);
+[[nodiscard]] std::string help_text();
+// The configuration in force, in the form of the configuration file; secrets are named, not shown.
+[[nodiscard]] std::string print_config(const Options& options);
+
+}  // namespace p2pd::daemon
