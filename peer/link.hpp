@@ -1,0 +1,95 @@
+// The Link: below the one QUIC connection of a peer, above the paths. It decides on which path the next QUIC
+// datagram goes, by probes of its own (docs/protocol.md, "Link frames") and by what QUIC authenticated, and
+// tells the other end when it moves. It does no I/O and reads no clock. Owned by peer::Session, used on the
+// peer's thread; it never ends by itself, not even when all paths are silent: its owner judges that.
+//
+// Calls out (LinkSink): send_frame comes from inside any call below and must not call the Link. kick_quic and
+// on_path_changed come last in a call, when the Link's state is settled: they may call it back.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "base/bytes.hpp"
+#include "base/clock.hpp"
+#include "net/ice.hpp"
+#include "peer/path.hpp"
+#include "peer/path_stats.hpp"
+
+namespace p2pd::peer {
+
+class LinkSink {
+ public:
+  // A Link frame, at most 8,900 bytes. On the relay path `sent` means a session took it.
+  virtual net::SendOutcome send_frame(PathKind path, base::ByteView datagram) = 0;
+  // The path under the packets in flight died: QuicConnection::kick, then flush.
+  virtual void kick_quic() = 0;
+  virtual void on_path_changed(PathKind from, PathKind to, std::string_view reason) = 0;
+
+ protected:
+  ~LinkSink() = default;
+};
+
+// From QuicConnection::export_secret("EXPORTER-p2pd-link", 64): the first half is the dialler's `send`.
+struct LinkKeys {
+  std::array<std::uint8_t, 32> send{};
+  std::array<std::uint8_t, 32> receive{};
+};
+
+class Link {
+ public:
+  using Random = std::function<void(std::span<std::uint8_t>)>;
+
+  // The relay path is taken to be there until path_lost says otherwise. `random` makes probe nonces.
+  Link(LinkSink& sink, base::TimePoint now, Random random);
+
+  // After on_confirmed. Before it no frame is sent or understood and only the relay path is used.
+  void set_keys(const LinkKeys& keys, base::TimePoint now);
+
+  // direct, turn: ICE selected such a pair (again for another pair); relay: a session is up.
+  void path_available(PathKind kind, base::TimePoint now);
+  // ICE failed or was stopped; the last relay session went. `reason` appears in on_path_changed.
+  void path_lost(PathKind kind, base::TimePoint now, std::string_view reason);
+  // Another interface or address: forgets demotions, cool-downs and packet sizes, probes every path at once.
+  void network_changed(base::TimePoint now);
+
+  // A datagram whose two top bits are 10. What does not authenticate, or repeats, changes nothing.
+  void receive(PathKind arrived_on, base::ByteView frame, base::TimePoint now);
+
+  // `bytes` is the whole datagram. Unauthenticated ones change nothing. Call it after QuicConnection::receive
+  // and before flushing.
+  void on_quic_received(PathKind arrived_on, std::size_t bytes, bool authenticated, base::TimePoint now);
+  // After each datagram given to a path, once a path.
+  void on_quic_sent(PathKind path, std::size_t bytes, net::SendOutcome outcome, base::TimePoint now);
+  // QuicConnection::outstanding(); call it after every flush, with the same value as often as you like.
+  void set_outstanding(bool outstanding, base::TimePoint now);
+
+  // Where the next QUIC datagram goes; `also`: a copy goes there, while `primary` is in doubt.
+  struct Route {
+    PathKind primary = PathKind::relay;
+    std::optional<PathKind> also;
+  };
+  [[nodiscard]] Route route() const;
+  // Room for the next QUIC packet, without its 2-byte prefix: what every path of route() takes.
+  [[nodiscard]] std::size_t packet_size() const;
+
+  [[nodiscard]] PathKind path() const;
+  // `cooldown` while the direct path is barred, `path_flapping` while it is not in use and was left twice in
+  // five minutes, else `none`.
+  [[nodiscard]] WhyNotDirect flapping(base::TimePoint now) const;
+  // Time since anything authenticated came in on any path. At idle up to 5 s (the heartbeat) is normal.
+  [[nodiscard]] base::Duration all_paths_silent(base::TimePoint now) const;
+  [[nodiscard]] const PathStats& stats(PathKind kind) const;
+  // Changes of path() so far.
+  [[nodiscard]] std::uint64_t switches() const;
+
+  // Strictly later than `now` after on_time(now); kNever when there is nothing to wait for.
+  [[nodiscard]] base::TimePoint deadline() const;
+  void on_time(base::TimePoint now);
+};
+
+}  // namespace p2pd::peer
