@@ -1,0 +1,143 @@
+// The rows of the store as its callers see them: plain values, without a rule in them. Times are the caller's
+// wall clock; texts that name a state or a reason are stored as they come and are not interpreted here.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/clock.hpp"
+#include "base/peer_id.hpp"
+
+namespace p2pd::store {
+
+enum class FilePolicy : std::uint8_t { refuse = 0, accept = 1 };
+
+// --- The address book ---
+
+struct PeerRow {
+  base::PeerId id;
+  std::string name;                 // unique, case-sensitive
+  std::vector<std::string> relays;  // URLs, in order of preference
+  bool wanted = false;              // keep a connection
+  bool direct = true;               // a direct path is permitted
+  FilePolicy files = FilePolicy::accept;
+  base::WallTime added{};
+};
+
+// What is set is changed, the rest stays.
+struct PeerChange {
+  std::optional<std::string> name;
+  std::optional<std::vector<std::string>> relays;
+  std::optional<bool> wanted;
+  std::optional<bool> direct;
+  std::optional<FilePolicy> files;
+};
+
+// --- Messages on their way out ---
+
+// The number is the store's: per peer, from 1, never used twice, not even after the peer was removed and
+// added.
+struct OutboxRow {
+  std::uint64_t sequence = 0;
+  std::string id;  // 32 hex digits
+  base::WallTime created{};
+  std::string content_type;
+  std::string reply_to;  // a message ID or empty
+  base::Bytes data;
+};
+
+// A waiting message without its data, for lists.
+struct OutboxEntry {
+  base::PeerId peer;
+  std::uint64_t sequence = 0;
+  std::string id;
+  base::WallTime created{};
+  std::string content_type;
+  std::string reply_to;
+  std::uint64_t size = 0;  // bytes of data
+};
+
+struct OutboxRef {
+  std::uint64_t sequence = 0;
+  std::string id;
+};
+
+struct OutboxCount {
+  base::PeerId peer;
+  std::uint64_t messages = 0;
+  std::uint64_t bytes = 0;
+};
+
+// --- Messages that arrived ---
+
+struct InboundMessage {
+  std::uint64_t sequence = 0;  // the sender's, 1 to 2^63 - 1
+  std::string id;              // 32 hex digits, the sender's word: not unique
+  base::WallTime sent{};
+  std::string content_type;
+  std::string reply_to;
+  base::Bytes data;
+};
+
+struct InboxRow {
+  std::uint64_t cursor = 0;  // this store's own order of arrival over all peers, growing, never used twice
+  base::PeerId peer;
+  base::WallTime received{};
+  InboundMessage message;
+};
+
+struct InboxCommit {
+  std::uint64_t high_water = 0;   // the highest sequence now safely stored
+  std::uint64_t stored = 0;       // rows of this call that were new
+  std::uint64_t last_cursor = 0;  // of the newest row stored by this call, 0 for none
+  bool full = false;              // the quota is used up: nothing above high_water was taken
+};
+
+// --- History ---
+
+struct CandidateRow {
+  std::string side;  // "local" or "remote"
+  std::uint32_t generation = 0;
+  std::string type;     // host, srflx, prflx, relay
+  std::string address;  // with its port
+  std::string state;    // gathered, sent, received, refused, selected, failed
+  std::string reason;
+  base::WallTime at{};  // of the latest change of state
+};
+
+struct PathRow {
+  base::WallTime at{};
+  std::string from;  // relay, direct, turn, or empty for none
+  std::string to;
+  std::string why_not_direct;  // after the change
+  std::string reason;
+  std::string local_candidate;
+  std::string remote_candidate;
+};
+
+struct AttemptRow {
+  std::uint64_t id = 0;  // random, the caller's choice
+  base::PeerId peer;
+  base::WallTime started{};
+  std::optional<base::WallTime> ended;
+  std::string outcome;  // empty while it runs; "interrupted" when the program ended without saying more
+  std::string reason;
+  std::optional<std::chrono::milliseconds> to_relay;
+  std::optional<std::chrono::milliseconds> to_direct;
+  std::vector<CandidateRow> candidates;  // in order of first mention
+  std::vector<PathRow> paths;            // in order
+};
+
+struct AttemptChange {
+  std::optional<base::WallTime> ended;
+  std::optional<std::string> outcome;
+  std::optional<std::string> reason;
+  std::optional<std::chrono::milliseconds> to_relay;
+  std::optional<std::chrono::milliseconds> to_direct;
+};
+
+}  // namespace p2pd::store
