@@ -1,0 +1,86 @@
+// The API as a table: a row says what a method is called, who may call it, what it takes and gives.
+// Parameters are checked against the row before the handler runs, and `rpc.discover` is made from the same
+// rows, so neither can drift from the other. Filled at start by its owner, then only read; server's thread.
+// Outlives the Server that uses it.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "ipc/request.hpp"
+
+namespace p2pd::ipc {
+
+// JSON types a value may have; a row may allow several (Type::text | Type::boolean).
+enum class Type : unsigned {
+  text = 1,     // a string
+  integer = 2,  // within 64 signed bits
+  count = 4,    // an integer of at least 0
+  number = 8,   // integers too
+  boolean = 16,
+  object = 32,
+  array = 64,
+  texts = 128,  // an array of strings
+  null = 256,   // in results
+};
+[[nodiscard]] constexpr Type operator|(Type a, Type b) {
+  return static_cast<Type>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
+}
+// "a string", "a string or true or false", for error sentences.
+[[nodiscard]] std::string describe(Type type);
+
+enum class Presence { required, optional };
+
+struct Param {
+  std::string name;
+  Type type = Type::text;
+  Presence presence = Presence::required;
+  std::string description;
+};
+
+struct ResultField {
+  std::string name;
+  Type type = Type::text;
+  std::string description;
+};
+
+struct Method {
+  std::string name;
+  Tier tier = Tier::admin;
+  std::string summary;
+  std::vector<Param> params;
+  std::string result;               // what the result object is
+  std::vector<ResultField> fields;  // what stands in it; unknown keys may appear
+  Handler handler;
+};
+
+class MethodTable {
+ public:
+  // `title` and `version` head the OpenRPC document. Has rpc.discover (tier read) from the start.
+  MethodTable(std::string title, std::string version);
+  MethodTable(const MethodTable&) = delete;
+  MethodTable& operator=(const MethodTable&) = delete;
+
+  // Asserts that the name is new and the row has a handler.
+  void add(Method method);
+  [[nodiscard]] const std::vector<Method>& methods() const { return methods_; }
+
+  // Checks name, tier and parameters, then runs the handler; a failed check or a throwing handler is answered
+  // here.
+  void call(std::string_view method, Request request, Responder responder) const;
+
+  // The OpenRPC 1.2.6 document.
+  [[nodiscard]] nlohmann::json discover() const;
+
+ private:
+  [[nodiscard]] const Method* find(std::string_view name) const;
+
+  std::string title_;
+  std::string version_;
+  std::vector<Method> methods_;
+};
+
+}  // namespace p2pd::ipc
