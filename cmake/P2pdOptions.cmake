@@ -11,7 +11,7 @@ set(P2PD_SANITIZE "" CACHE STRING "Sanitizers for everything built here: address
 add_library(p2pd_flags INTERFACE)
 target_include_directories(p2pd_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(p2pd_flags INTERFACE
-  -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wnon-virtual-dtor -Woverloaded-virtual
+  -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wdelete-non-virtual-dtor -Woverloaded-virtual
   -fno-omit-frame-pointer)
 target_compile_definitions(p2pd_flags INTERFACE P2PD_VERSION="${PROJECT_VERSION}")
 
