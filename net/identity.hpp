@@ -6,7 +6,11 @@
 #include <array>
 #include <filesystem>
 #include <memory>
+#include <type_traits>
 
+#include <boost/system/error_code.hpp>
+
+#include "base/bytes.hpp"
 #include "base/peer_id.hpp"
 #include "base/result.hpp"
 
@@ -14,11 +18,16 @@ namespace p2pd::net {
 
 using Signature = std::array<std::uint8_t, 64>;
 
+// Why a key file is refused; each text says what to do.
+enum class IdentityError { link = 1, not_regular, other_owner, exposed, empty, damaged };
+[[nodiscard]] const boost::system::error_category& identity_category();
+[[nodiscard]] boost::system::error_code make_error_code(IdentityError error);
+
 class Identity {
  public:
-  // Reads the key at `file`, or makes one when there is no such file (the folder must exist). Errors, each a
-  // sentence with what to do: a link, not a regular file, owned by another user, readable or writable by
-  // others, damaged.
+  // Reads the key at `file`, or makes one when there is no such file (the folder must exist; of two daemons
+  // that start at once both get the same one). Errors, each a sentence with what to do: IdentityError, and
+  // errno's of a file or folder that cannot be opened, read or written. Throws where GnuTLS itself fails.
   [[nodiscard]] static base::Result<std::shared_ptr<const Identity>> load_or_create(
       const std::filesystem::path& file);
   // A key that is nowhere stored; for tests and for tools that need a throw-away peer.
@@ -46,3 +55,6 @@ class Identity {
                                     const Signature& signature);
 
 }  // namespace p2pd::net
+
+template <>
+struct boost::system::is_error_code_enum<p2pd::net::IdentityError> : std::true_type {};
