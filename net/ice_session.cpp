@@ -1,0 +1,388 @@
+#include "net/ice_session.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+
+#include "base/assert.hpp"
+#include "base/log.hpp"
+#include "net/local_addresses.hpp"
+
+namespace p2pd::net {
+
+namespace {
+
+constexpr guint kComponent = NICE_COMPONENT_TYPE_RTP;
+// Of our own: with a reflexive one to each, the other side's limit of 25 is not passed by much.
+constexpr std::size_t kMaxLocalAddresses = 16;
+// Datagrams of one round after which libnice is made to stop reading, or a fast sender would keep this thread
+// for itself: it reads until the socket is empty.
+constexpr std::size_t kMaxPerRound = 512;
+// The size that every path must carry; a relayed send larger than this that fails is blamed on its size, as
+// libnice does not say why.
+constexpr std::size_t kSmallestPathSize = 1200;
+
+IceSession& session(gpointer self) { return *static_cast<IceSession*>(self); }
+
+proto::CandidatePolicy effective_policy(const IceConfig& config) {
+  proto::CandidatePolicy policy = config.policy;
+  policy.allow_loopback = policy.allow_loopback || config.allow_loopback;
+  return policy;
+}
+
+}  // namespace
+
+IceSession::IceSession(boost::asio::io_context& io, const IceConfig& config, std::uint32_t generation,
+                       bool controlling, IceSessionOwner& owner)
+    : io_(io),
+      config_(config),
+      generation_(generation),
+      owner_(owner),
+      loop_(io, [this] { on_dispatched(); }),
+      agent_(nice_agent_new_full(loop_.context(), NICE_COMPATIBILITY_RFC5245,
+                                 static_cast<NiceAgentOption>(NICE_AGENT_OPTION_ICE_TRICKLE |
+                                                              NICE_AGENT_OPTION_CONSENT_FRESHNESS))) {
+  // Aggressive nomination is what the absence of NICE_AGENT_OPTION_REGULAR_NOMINATION means. Pacing of 5 ms
+  // (RFC 8445 14.2 allows it) and no TCP: 17 ms to a pair where the defaults take 2.1 s. Port mapping is done
+  // once for the whole daemon, not by each agent.
+  g_object_set(agent_.get(), "upnp", gboolean{FALSE}, "ice-tcp", gboolean{FALSE}, "stun-pacing-timer",
+               guint{5}, "controlling-mode", gboolean{controlling}, "force-relay",
+               gboolean{config.relay_only}, nullptr);
+  stream_ = nice_agent_add_stream(agent_.get(), kComponent);
+  P2PD_ASSERT(stream_ != 0);
+  nice_agent_set_stream_name(agent_.get(), stream_, "application");
+  const auto connect = [this](const char* signal, GCallback handler) {
+    g_signal_connect(agent_.get(), signal, handler, this);
+  };
+  connect("candidate-gathering-done", G_CALLBACK(&gathering_done_trampoline));
+  connect("new-candidate-full", G_CALLBACK(&candidate_trampoline));
+  connect("component-state-changed", G_CALLBACK(&state_trampoline));
+  connect("new-selected-pair-full", G_CALLBACK(&selected_trampoline));
+  nice_agent_attach_recv(agent_.get(), stream_, kComponent, loop_.context(), &receive_trampoline, this);
+}
+
+IceSession::~IceSession() { P2PD_ASSERT(agent_ == nullptr); }
+
+IceCredentials IceSession::local_credentials() const {
+  gchar* ufrag = nullptr;
+  gchar* password = nullptr;
+  const bool known = nice_agent_get_local_credentials(agent_.get(), stream_, &ufrag, &password);
+  P2PD_ASSERT(known);
+  IceCredentials credentials{ufrag, password};
+  g_free(ufrag);
+  g_free(password);
+  return credentials;
+}
+
+// One address added by hand turns libnice's own enumeration off, so all are added by hand. Link-local ones
+// are left out: the other side refuses them, and without a scope nothing could be sent there.
+void IceSession::add_local_addresses() {
+  std::vector<proto::Endpoint> added;
+  for (const LocalAddress& local : local_addresses()) {
+    const std::string_view refusal = local.link_local                            ? "link-local"
+                                     : local.loopback && !config_.allow_loopback ? "loopback"
+                                     : added.size() >= kMaxLocalAddresses        ? "too many"
+                                     : std::count(added.begin(), added.end(), local.address) != 0
+                                         ? "already there"
+                                         : "";
+    if (!refusal.empty()) {
+      base::log::debug("ice", "local address not used",
+                       {{"peer", config_.log_name},
+                        {"address", local.address.address_text()},
+                        {"interface", local.interface_name},
+                        {"reason", refusal}});
+      continue;
+    }
+    NiceAddress address = to_nice(local.address);
+    if (nice_agent_add_local_address(agent_.get(), &address)) added.push_back(local.address);
+  }
+  local_addresses_ = added.size();
+}
+
+void IceSession::add_servers() {
+  if (!config_.stun_servers.empty()) {
+    const auto& server = config_.stun_servers[generation_ % config_.stun_servers.size()];
+    g_object_set(agent_.get(), "stun-server", server.address_text().c_str(), "stun-server-port",
+                 guint{server.port}, nullptr);
+  }
+  const std::size_t count =
+      std::min<std::size_t>(config_.turn_servers.size(), NICE_CANDIDATE_MAX_TURN_SERVERS);
+  for (std::size_t i = 0; i < count; ++i) {
+    const TurnServer& server = config_.turn_servers[i];
+    nice_agent_set_relay_info(
+        agent_.get(), stream_, kComponent, server.endpoint.address_text().c_str(), server.endpoint.port,
+        server.user.c_str(), server.password.c_str(),
+        server.transport == TurnServer::Transport::tcp ? NICE_RELAY_TYPE_TURN_TCP : NICE_RELAY_TYPE_TURN_UDP);
+  }
+}
+
+void IceSession::enlarge_buffers() {
+  GPtrArray* sockets = nice_agent_get_sockets(agent_.get(), stream_, kComponent);
+  if (sockets == nullptr) return;
+  for (guint i = 0; i < sockets->len; ++i) {
+    enlarge_socket_buffers(g_socket_get_fd(static_cast<GSocket*>(g_ptr_array_index(sockets, i))));
+  }
+  g_ptr_array_unref(sockets);
+}
+
+void IceSession::gather() {
+  add_local_addresses();
+  add_servers();
+  // Without a local address libnice would look for some itself, loopback policy or not.
+  if (local_addresses_ == 0 || !nice_agent_gather_candidates(agent_.get(), stream_)) {
+    base::log::debug("ice", "nothing to gather on", {{"peer", config_.log_name}});
+    gathering_done_ = true;
+    owner_.on_session_event(*this, IceGatheringDone{});
+    judge_progress();
+    return;
+  }
+  enlarge_buffers();
+  loop_.schedule();
+}
+
+void IceSession::set_remote_credentials(const IceCredentials& credentials) {
+  if (!well_formed(credentials)) {
+    base::log::warn("ice", "the peer's ICE credentials are malformed", {{"peer", config_.log_name}});
+    fail(IceFailure::agent_error);
+    return;
+  }
+  if (has_remote_credentials_) return;  // RFC 8445 9: they change by a restart only
+  has_remote_credentials_ = true;
+  nice_agent_set_remote_credentials(agent_.get(), stream_, credentials.ufrag.c_str(),
+                                    credentials.password.c_str());
+  for (; handed_over_ < remote_candidates_.size(); ++handed_over_)
+    hand_over(remote_candidates_[handed_over_]);
+  loop_.schedule();
+}
+
+void IceSession::add_remote_candidate(const proto::Candidate& candidate) {
+  auto refusal = proto::judge(candidate, effective_policy(config_));
+  const auto same = [&](const proto::Candidate& known) { return known.endpoint == candidate.endpoint; };
+  if (refusal != proto::CandidateRefusal::none) {
+  } else if (std::any_of(remote_candidates_.begin(), remote_candidates_.end(), same)) {
+    refusal = proto::CandidateRefusal::duplicate;
+  } else if (remote_candidates_.size() >= proto::kMaxRemoteCandidates) {
+    refusal = proto::CandidateRefusal::too_many;
+  }
+  if (refusal != proto::CandidateRefusal::none) {
+    base::log::debug("ice", "remote candidate refused",
+                     {{"peer", config_.log_name},
+                      {"generation", generation_},
+                      {"candidate", candidate.text()},
+                      {"reason", proto::to_string(refusal)}});
+    return;
+  }
+  remote_candidates_.push_back(candidate);
+  if (!has_remote_credentials_) return;
+  hand_over(candidate);
+  ++handed_over_;
+  loop_.schedule();
+}
+
+void IceSession::hand_over(const proto::Candidate& candidate) {
+  const NiceCandidatePtr converted = to_nice(candidate, stream_);
+  GSList entry{converted.get(), nullptr};
+  const int added = nice_agent_set_remote_candidates(agent_.get(), stream_, kComponent, &entry);
+  base::log::debug(
+      "ice", added == 1 ? "remote candidate accepted" : "remote candidate not taken by libnice",
+      {{"peer", config_.log_name}, {"generation", generation_}, {"candidate", candidate.text()}});
+}
+
+void IceSession::remote_candidates_done() {
+  remote_done_ = true;
+  nice_agent_peer_candidate_gathering_done(agent_.get(), stream_);
+  judge_progress();
+}
+
+SendOutcome IceSession::send(base::ByteView datagram) {
+  if (state_ != State::connected) return SendOutcome::no_path;
+  const GOutputVector vector{datagram.data(), datagram.size()};
+  // libnice does not write to it; its type is shared with the receiving functions.
+  NiceOutputMessage message{const_cast<GOutputVector*>(&vector), 1};
+  GError* error = nullptr;
+  if (nice_agent_send_messages_nonblocking(agent_.get(), stream_, kComponent, &message, 1, nullptr, &error) ==
+      1)
+    return SendOutcome::sent;
+  const int code = error != nullptr ? error->code : G_IO_ERROR_FAILED;
+  g_clear_error(&error);
+  if (code == G_IO_ERROR_WOULD_BLOCK) return SendOutcome::blocked;
+  // Consent was lost, or the component is gone.
+  if (code != G_IO_ERROR_FAILED) return SendOutcome::no_path;
+  if (!socket_.open())
+    return datagram.size() > kSmallestPathSize ? SendOutcome::too_big : SendOutcome::blocked;
+  // libnice swallows errno. Trying once more past it brings the reason, or the datagram gets out after all.
+  switch (socket_.send(datagram)) {
+    case 0:
+      return SendOutcome::sent;
+    case EMSGSIZE:
+      return SendOutcome::too_big;
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case EADDRNOTAVAIL:
+      return SendOutcome::no_path;
+    default:
+      return SendOutcome::blocked;
+  }
+}
+
+void IceSession::use_selected_pair() {
+  NiceCandidate* local = nullptr;
+  NiceCandidate* remote = nullptr;
+  if (!nice_agent_get_selected_pair(agent_.get(), stream_, kComponent, &local, &remote)) return;
+  const auto ours = to_candidate(*local);
+  const auto theirs = to_candidate(*remote);
+  if (!ours || !theirs) return;
+  IcePair pair{*ours, *theirs};
+  if (pair_ && pair_->local == pair.local && pair_->remote == pair.remote) return;
+  socket_.reset();
+  GSocket* selected = nice_agent_get_selected_socket(agent_.get(), stream_, kComponent);
+  if (selected != nullptr) {
+    // libnice's own form of the address: what the socket's family understands.
+    if (const auto address = to_endpoint(remote->addr)) socket_.adopt(g_socket_get_fd(selected), *address);
+    g_object_unref(selected);
+  }
+  pair_ = pair;
+  base::log::debug("ice", "pair selected",
+                   {{"peer", config_.log_name},
+                    {"generation", generation_},
+                    {"local", pair.local.text()},
+                    {"remote", pair.remote.text()}});
+  owner_.on_session_event(*this, std::move(pair));
+}
+
+void IceSession::fail(IceFailure failure) {
+  if (state_ == State::failed || state_ == State::closing) return;
+  state_ = State::failed;
+  socket_.reset();
+  pair_.reset();
+  owner_.on_session_event(*this, failure);
+}
+
+// Whether there is still something to hope for. libnice says FAILED when all pairs it has so far have failed,
+// which means nothing while candidates are still to come, and it never says it when it has none.
+void IceSession::judge_progress() {
+  if (state_ != State::checking) return;
+  if (nice_state_ == NICE_COMPONENT_STATE_FAILED) {
+    if (was_connected_ || (remote_done_ && gathering_done_)) fail(IceFailure::checks_failed);
+    return;
+  }
+  if (!gathering_done_ || nice_state_ >= NICE_COMPONENT_STATE_CONNECTING) return;
+  if (local_addresses_ == 0 || (remote_done_ && (remote_candidates_.empty() || local_candidates_ == 0)))
+    fail(IceFailure::no_candidates);
+}
+
+void IceSession::on_local_candidate(const NiceCandidate& candidate) {
+  const auto converted = to_candidate(candidate);
+  if (!converted) return;
+  proto::CandidatePolicy policy;
+  policy.allow_loopback = config_.allow_loopback;
+  const auto refusal = proto::judge(*converted, policy);
+  const bool offered = refusal == proto::CandidateRefusal::none;
+  base::log::debug("ice", offered ? "local candidate gathered" : "local candidate not offered",
+                   {{"peer", config_.log_name},
+                    {"generation", generation_},
+                    {"candidate", converted->text()},
+                    {"reason", proto::to_string(refusal)}});
+  if (!offered) return;
+  ++local_candidates_;
+  owner_.on_session_event(*this, *converted);
+}
+
+// CONNECTED, not READY: READY waits about two seconds for checks that will not succeed any more.
+void IceSession::on_component_state(NiceComponentState state) {
+  nice_state_ = state;
+  if (state_ == State::closing) return;
+  base::log::debug("ice", "component state",
+                   {{"peer", config_.log_name},
+                    {"generation", generation_},
+                    {"state", nice_component_state_to_string(state)}});
+  if (state == NICE_COMPONENT_STATE_CONNECTED || state == NICE_COMPONENT_STATE_READY) {
+    state_ = State::connected;
+    was_connected_ = true;
+    use_selected_pair();
+    return;
+  }
+  if (state_ == State::connected) {
+    state_ = State::checking;
+    socket_.reset();
+    pair_.reset();
+  }
+  judge_progress();
+}
+
+void IceSession::on_received(base::ByteView datagram) {
+  if (state_ == State::closing) return;
+  owner_.on_session_datagram(datagram);
+  if (++in_dispatch_ < kMaxPerRound || !receiving_ || state_ == State::closing) return;
+  receiving_ = false;
+  nice_agent_attach_recv(agent_.get(), stream_, kComponent, loop_.context(), nullptr, nullptr);
+}
+
+void IceSession::on_dispatched() {
+  if (!receiving_) {
+    receiving_ = true;
+    nice_agent_attach_recv(agent_.get(), stream_, kComponent, loop_.context(), &receive_trampoline, this);
+  }
+  if (std::exchange(in_dispatch_, 0) > 0 && state_ != State::closing) owner_.on_session_batch_end();
+}
+
+// nice_agent_close_async returns the TURN allocations and calls back; only then may the agent go, or they
+// and their descriptors leak. Three retransmissions from 100 ms bound the wait for a dead server.
+void IceSession::close(std::function<void()> done) {
+  P2PD_ASSERT(state_ != State::closing);
+  state_ = State::closing;
+  closed_ = std::move(done);
+  socket_.reset();
+  g_signal_handlers_disconnect_by_data(agent_.get(), this);
+  g_object_set(agent_.get(), "stun-initial-timeout", guint{100}, "stun-max-retransmissions", guint{3},
+               nullptr);
+  // The completion is delivered to the thread's default context, which must be the one that runs.
+  g_main_context_push_thread_default(loop_.context());
+  nice_agent_close_async(agent_.get(), &closed_trampoline, this);
+  g_main_context_pop_thread_default(loop_.context());
+  loop_.schedule();
+}
+
+// In a handler of its own: the callback runs inside the context, and its task still holds the agent.
+void IceSession::finish_close() {
+  agent_.reset();
+  loop_.stop();
+  const auto done = std::move(closed_);
+  done();
+}
+
+void IceSession::gathering_done_trampoline(NiceAgent*, guint, gpointer self) noexcept {
+  IceSession& it = session(self);
+  if (it.gathering_done_) return;
+  it.gathering_done_ = true;
+  it.owner_.on_session_event(it, IceGatheringDone{});
+  it.judge_progress();
+}
+
+void IceSession::candidate_trampoline(NiceAgent*, NiceCandidate* candidate, gpointer self) noexcept {
+  session(self).on_local_candidate(*candidate);
+}
+
+void IceSession::state_trampoline(NiceAgent*, guint, guint, guint state, gpointer self) noexcept {
+  session(self).on_component_state(static_cast<NiceComponentState>(state));
+}
+
+void IceSession::selected_trampoline(NiceAgent*, guint, guint, NiceCandidate*, NiceCandidate*,
+                                     gpointer self) noexcept {
+  if (session(self).connected()) session(self).use_selected_pair();
+}
+
+void IceSession::receive_trampoline(NiceAgent*, guint, guint, guint size, gchar* data,
+                                    gpointer self) noexcept {
+  session(self).on_received({reinterpret_cast<const std::uint8_t*>(data), size});
+}
+
+void IceSession::closed_trampoline(GObject*, GAsyncResult*, gpointer self) noexcept {
+  IceSession& it = session(self);
+  boost::asio::post(it.io_, [&it] { it.finish_close(); });
+}
+
+}  // namespace p2pd::net

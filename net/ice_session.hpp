@@ -1,0 +1,115 @@
+// One generation of a peer's ICE: one NiceAgent with one stream and one component, in a GMainContext of its
+// own. Private to net/. Owned by IceAgent, on its io_context's thread. It ends by close(), whose `done` must
+// have run before destruction.
+//
+//   checking -> connected <-> checking (the selected socket died, others are tried)
+//      |            |
+//      +-> failed <-+     failed -> connected (a late check got through)
+//   any -> closing
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+
+#include "net/glib_loop.hpp"
+#include "net/ice.hpp"
+#include "net/ice_agent.hpp"
+#include "net/ice_nice.hpp"
+#include "net/ice_socket.hpp"
+
+namespace p2pd::net {
+
+struct IceGatheringDone {};
+using IceSessionEvent = std::variant<proto::Candidate, IceGatheringDone, IcePair, IceFailure>;
+
+class IceSession;
+
+class IceSessionOwner {
+ public:
+  // May come from inside a call into the session: to be queued.
+  virtual void on_session_event(IceSession& session, IceSessionEvent event) = 0;
+  // Only from a handler of the io_context.
+  virtual void on_session_datagram(base::ByteView datagram) = 0;
+  virtual void on_session_batch_end() = 0;
+
+ protected:
+  ~IceSessionOwner() = default;
+};
+
+class IceSession {
+ public:
+  IceSession(boost::asio::io_context& io, const IceConfig& config, std::uint32_t generation, bool controlling,
+             IceSessionOwner& owner);
+  ~IceSession();
+  IceSession(const IceSession&) = delete;
+  IceSession& operator=(const IceSession&) = delete;
+
+  [[nodiscard]] std::uint32_t generation() const { return generation_; }
+  [[nodiscard]] bool connected() const { return state_ == State::connected; }
+  [[nodiscard]] IceCredentials local_credentials() const;
+  void gather();
+  void set_remote_credentials(const IceCredentials& credentials);
+  void add_remote_candidate(const proto::Candidate& candidate);
+  void remote_candidates_done();
+  [[nodiscard]] SendOutcome send(base::ByteView datagram);
+  // Returns allocations, closes sockets; `done` comes from a handler of the io_context.
+  void close(std::function<void()> done);
+
+ private:
+  enum class State { checking, connected, failed, closing };
+
+  void add_local_addresses();
+  void add_servers();
+  void enlarge_buffers();
+  void hand_over(const proto::Candidate& candidate);
+  void use_selected_pair();
+  void fail(IceFailure failure);
+  void judge_progress();
+  void on_local_candidate(const NiceCandidate& candidate);
+  void on_component_state(NiceComponentState state);
+  void on_received(base::ByteView datagram);
+  void on_dispatched();
+  void finish_close();
+
+  static void gathering_done_trampoline(NiceAgent*, guint, gpointer self) noexcept;
+  static void candidate_trampoline(NiceAgent*, NiceCandidate* candidate, gpointer self) noexcept;
+  static void state_trampoline(NiceAgent*, guint, guint, guint state, gpointer self) noexcept;
+  static void selected_trampoline(NiceAgent*, guint, guint, NiceCandidate*, NiceCandidate*,
+                                  gpointer self) noexcept;
+  static void receive_trampoline(NiceAgent*, guint, guint, guint size, gchar* data, gpointer self) noexcept;
+  static void closed_trampoline(GObject*, GAsyncResult*, gpointer self) noexcept;
+
+  struct ObjectUnref {
+    void operator()(NiceAgent* agent) const { g_object_unref(agent); }
+  };
+
+  boost::asio::io_context& io_;
+  const IceConfig& config_;
+  const std::uint32_t generation_;
+  IceSessionOwner& owner_;
+  GlibLoop loop_;
+  std::unique_ptr<NiceAgent, ObjectUnref> agent_;
+  guint stream_ = 0;
+
+  State state_ = State::checking;
+  NiceComponentState nice_state_ = NICE_COMPONENT_STATE_DISCONNECTED;
+  std::optional<IcePair> pair_;  // as last told to the owner
+  IceSocket socket_;             // of pair_, unless it is relayed here
+  std::size_t local_addresses_ = 0;
+  std::size_t local_candidates_ = 0;
+  std::vector<proto::Candidate> remote_candidates_;  // accepted ones
+  std::size_t handed_over_ = 0;                      // of those, given to libnice
+  bool gathering_done_ = false;
+  bool has_remote_credentials_ = false;
+  bool remote_done_ = false;
+  bool was_connected_ = false;
+  bool receiving_ = true;        // the receive callback is attached
+  std::size_t in_dispatch_ = 0;  // datagrams of the current round
+  std::function<void()> closed_;
+};
+
+}  // namespace p2pd::net
