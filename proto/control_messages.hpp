@@ -90,6 +90,7 @@ class ControlDeframer {
 
  private:
   Deframer deframer_{Deframer::LengthField::u16, kMaxControlFrame};
+  std::optional<base::Error> broken_;  // the first error, for good
 };
 
 // RFC 8839 5.1 and 5.4: ALPHA / DIGIT / "+" / "/".

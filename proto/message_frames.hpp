@@ -59,6 +59,7 @@ class MessageDeframer {
 
  private:
   Deframer deframer_{Deframer::LengthField::u32, kMaxMessageFrame};
+  std::optional<base::Error> broken_;  // the first error, for good
 };
 
 }  // namespace p2pd::proto
