@@ -1,18 +1,17 @@
 // An ICE candidate as the control stream carries it (RFC 8445 5.1), and the rules a remote one must pass
-// before it may cause a single packet: canonicalised first (v4-mapped, v4-compatible, 6to4, NAT64 forms of an
-// IPv4 address), then judged. Pure values; any thread.
+// before it may cause a single packet: canonicalised first (every IPv6 disguise of an IPv4 address is taken
+// off), then judged. A RemoteCandidates belongs to one connection and its thread; the rest are pure values.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.hpp"
-#include "base/result.hpp"
 
 namespace p2pd::proto {
 
@@ -48,6 +47,7 @@ enum class CandidateRefusal {
   none,
   malformed,
   priority_zero,
+  priority_too_high,
   port_zero,
   unspecified,
   loopback,
@@ -63,16 +63,43 @@ enum class CandidateRefusal {
 [[nodiscard]] std::string_view to_string(CandidateRefusal refusal);
 
 struct CandidatePolicy {
+  // Loopback candidates are accepted too; nothing else changes.
   bool allow_loopback = false;
-  // Ports this process listens on, at any of its own addresses.
+  // Where this process listens for something else than ICE. A listener at the unspecified address must be
+  // listed once for each address of this machine.
   std::vector<Endpoint> own_listeners;
 };
 
-inline constexpr std::size_t kMaxRemoteCandidates = 25;  // libnice's own limit; the rule allows 32
+inline constexpr std::size_t kMaxRemoteCandidates =
+    25;  // a generation; libnice's own limit, the rule allows 32
 
-// The same address in its plainest form: an IPv4 address in an IPv6 disguise becomes IPv4.
+// The same address in its plainest form. These become IPv4: v4-mapped (RFC 4291 2.5.5.2), v4-compatible
+// (2.5.5.1), v4-translated (RFC 2765), 6to4 (RFC 3056), NAT64 (RFC 6052, and the common /96 of RFC 8215's
+// local-use prefix), ISATAP (RFC 5214). The port stays.
 [[nodiscard]] Endpoint canonical(const Endpoint& endpoint);
-// Judges the canonical form; `none` means it may be used.
+// Judges the canonical form; `none` means it may be used. The related address is only shown, never sent to,
+// so it is not judged.
 [[nodiscard]] CandidateRefusal judge(const Candidate& candidate, const CandidatePolicy& policy);
+
+// The remote candidates of one ICE generation at a time: each is canonicalised, judged, compared with those
+// accepted before it, and counted.
+class RemoteCandidates {
+ public:
+  struct Verdict {
+    CandidateRefusal refusal = CandidateRefusal::none;
+    Candidate candidate;  // canonical, whether accepted or not
+  };
+
+  explicit RemoteCandidates(CandidatePolicy policy) : policy_(std::move(policy)) {}
+
+  // Forgets the candidates of the generation before.
+  void start_generation() { accepted_.clear(); }
+  [[nodiscard]] Verdict offer(const Candidate& candidate);
+  [[nodiscard]] const std::vector<Candidate>& accepted() const { return accepted_; }
+
+ private:
+  CandidatePolicy policy_;
+  std::vector<Candidate> accepted_;
+};
 
 }  // namespace p2pd::proto
