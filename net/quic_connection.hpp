@@ -24,6 +24,15 @@ namespace p2pd::net {
 
 enum class StreamId : std::int64_t {};
 
+enum class QuicError {
+  not_initial = 1,  // accept(): not the first packet of a QUIC v1 client
+  tls_library,
+  quic_library,
+  not_open,      // not confirmed yet, or closed
+  stream_limit,  // the peer's limit on open streams is reached
+};
+[[nodiscard]] boost::system::error_code make_error_code(QuicError error);
+
 // Application error codes of CONNECTION_CLOSE, RESET_STREAM and STOP_SENDING (docs/protocol.md).
 enum class CloseCode : std::uint64_t {
   none = 0,
@@ -96,6 +105,7 @@ struct QuicStats {
 };
 
 inline constexpr std::size_t kConnectionIdSize = 8;
+inline constexpr std::size_t kMinDatagram = 1'200;   // RFC 9000 14.1; what every path carries
 inline constexpr std::size_t kMaxDatagram = 16'000;  // the relay path's; 14 bits hold it
 
 // What the first bytes of a QUIC packet say without keys. `initial` packets open a connection (RFC
@@ -125,7 +135,7 @@ class QuicConnection {
   // Returns true when at least one packet in it decrypted: authenticated by the peer's keys. Unauthenticated
   // bytes change nothing. May call any event.
   virtual bool receive(base::ByteView packet, base::TimePoint now) = 0;
-  // Fills `out` with the next packet, of at most out.size() (1,200 to kMaxDatagram) bytes; 0: nothing to send
+  // Fills `out` with the next packet, of at most out.size() (kMinDatagram or more) bytes; 0: nothing to send
   // now. The caller sends it or drops it: a dropped packet is a lost one. Call until 0 after every receive(),
   // on_time() and stream write.
   [[nodiscard]] virtual std::size_t write_packet(std::span<std::uint8_t> out, base::TimePoint now) = 0;

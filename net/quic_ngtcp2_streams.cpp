@@ -1,0 +1,240 @@
+// Streams, and the packets that carry them.
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/assert.hpp"
+#include "net/quic_ngtcp2.hpp"
+
+namespace p2pd::net {
+namespace {
+
+// Chunks offered for one packet; what does not fit waits for the next.
+constexpr std::size_t kMaxPieces = 32;
+// What a packet holds besides stream data sent for the first time: headers and some frames. One with more
+// repeats lost data.
+constexpr std::size_t kPacketOverhead = 256;
+constexpr double kBurstLimit = 64 * 1024;
+
+}  // namespace
+
+base::Result<StreamId> Ngtcp2Connection::open_stream() {
+  if (phase_ != Phase::confirmed || farewell_) return base::Error(make_error_code(QuicError::not_open));
+  std::int64_t id = -1;
+  const int rv = ngtcp2_conn_open_bidi_stream(connection_.get(), &id, nullptr);
+  if (rv == NGTCP2_ERR_STREAM_ID_BLOCKED) return base::Error(make_error_code(QuicError::stream_limit));
+  if (rv != 0) return base::Error(make_error_code(QuicError::quic_library), ngtcp2_strerror(rv));
+  streams_.try_emplace(id);
+  return StreamId{id};
+}
+
+std::size_t Ngtcp2Connection::write(StreamId id, base::ByteView data) {
+  Stream* stream = find(id);
+  if (stream == nullptr || stream->sending != Stream::Sending::open) return 0;
+  stream->queue.append(data);
+  if (!data.empty()) queue_turn(static_cast<std::int64_t>(id), *stream);
+  return stream->queue.size();
+}
+
+void Ngtcp2Connection::finish(StreamId id) {
+  Stream* stream = find(id);
+  if (stream == nullptr || stream->sending != Stream::Sending::open) return;
+  stream->sending = Stream::Sending::finishing;
+  queue_turn(static_cast<std::int64_t>(id), *stream);
+}
+
+void Ngtcp2Connection::reset(StreamId id, CloseCode code) {
+  Stream* stream = find(id);
+  if (stream == nullptr || stream->abandoned) return;
+  stream->abandoned = true;
+  stream->sending = Stream::Sending::ended;
+  // What is in flight must keep its place in memory until the stream is closed.
+  stream->queue.drop_unsent();
+  resets_.push_back({static_cast<std::int64_t>(id), static_cast<std::uint64_t>(code)});
+}
+
+void Ngtcp2Connection::consume(StreamId id, std::size_t count) {
+  if (!live() || find(id) == nullptr) return;
+  ngtcp2_conn_extend_max_stream_offset(connection_.get(), static_cast<std::int64_t>(id), count);
+}
+
+std::size_t Ngtcp2Connection::unacknowledged(StreamId id) const {
+  const auto found = streams_.find(static_cast<std::int64_t>(id));
+  return found == streams_.end() ? 0 : found->second.queue.size();
+}
+
+Ngtcp2Connection::Stream* Ngtcp2Connection::find(StreamId id) {
+  const auto found = streams_.find(static_cast<std::int64_t>(id));
+  return found == streams_.end() ? nullptr : &found->second;
+}
+
+Ngtcp2Connection::Stream* Ngtcp2Connection::find_live(std::int64_t id) {
+  if (!live()) return nullptr;
+  Stream* stream = find(StreamId{id});
+  return stream == nullptr || stream->abandoned ? nullptr : stream;
+}
+
+void Ngtcp2Connection::queue_turn(std::int64_t id, Stream& stream) {
+  if (stream.turn != Stream::Turn::idle) return;
+  stream.turn = Stream::Turn::queued;
+  turns_.push_back(id);
+}
+
+// Any packet may have brought credit, or a STOP_SENDING: ngtcp2 0.12.1 reports neither for certain.
+void Ngtcp2Connection::unblock_streams() {
+  for (const std::int64_t id : blocked_) {
+    Stream* stream = find(StreamId{id});
+    if (stream == nullptr || stream->turn != Stream::Turn::blocked) continue;
+    stream->turn = Stream::Turn::idle;
+    queue_turn(id, *stream);
+  }
+  blocked_.clear();
+}
+
+void Ngtcp2Connection::stop_sending(std::int64_t id, std::uint64_t code) {
+  Stream* stream = find(StreamId{id});
+  if (stream == nullptr || stream->sending == Stream::Sending::ended) return;
+  stream->sending = Stream::Sending::ended;
+  stream->queue.drop_unsent();
+  if (live()) events_.on_stream_stopped(StreamId{id}, code);
+}
+
+bool Ngtcp2Connection::has_sendable() const {
+  return !resets_.empty() || (!turns_.empty() && ngtcp2_conn_get_max_data_left(connection_.get()) > 0);
+}
+
+std::size_t Ngtcp2Connection::write_packet(std::span<std::uint8_t> out, base::TimePoint now) {
+  P2PD_ASSERT(!in_library_ && out.size() >= kMinDatagram);
+  const QuicClock::Stamp stamp = clock_.stamp(now);
+  if (farewell_) return write_farewell(out, stamp);
+  if (phase_ == Phase::closed) return repeat_farewell(out);
+
+  // ngtcp2 pads Initial packets to the whole buffer.
+  const std::size_t limit = phase_ == Phase::confirmed ? std::min(out.size(), kMaxDatagram) : kMinDatagram;
+  stopped_.clear();
+  in_library_ = true;
+  ngtcp2_ssize size = apply_resets();
+  if (size == 0) size = fill_packet(out.first(limit), stamp);
+  in_library_ = false;
+  for (const std::int64_t id : stopped_) {
+    const Stream* stream = find(StreamId{id});
+    if (stream != nullptr) stop_sending(id, stream->peer_code);
+  }
+  if (size < 0) {
+    fail(static_cast<int>(size));
+    return farewell_ ? write_farewell(out, stamp) : 0;
+  }
+  if (size == 0) {
+    end_burst(stamp);
+    return 0;
+  }
+  note_burst(static_cast<std::size_t>(size), limit, stamp);
+  return static_cast<std::size_t>(size);
+}
+
+int Ngtcp2Connection::apply_resets() {
+  for (const PendingReset& pending : std::exchange(resets_, {})) {
+    const int rv = ngtcp2_conn_shutdown_stream(connection_.get(), pending.id, pending.code);
+    if (rv != 0) return rv;
+  }
+  return 0;
+}
+
+// One packet: each stream with data has its turn until the packet is full, so that a bulk stream and the
+// control stream share it; a stream that had its turn goes to the end of the line.
+ngtcp2_ssize Ngtcp2Connection::fill_packet(std::span<std::uint8_t> out, QuicClock::Stamp stamp) {
+  ngtcp2_pkt_info info{};
+  const std::uint64_t credit = ngtcp2_conn_get_max_data_left(connection_.get());
+  std::size_t fresh = 0;
+  ngtcp2_ssize size = NGTCP2_ERR_WRITE_MORE;
+  for (std::size_t left = turns_.size(); left > 0 && size == NGTCP2_ERR_WRITE_MORE; --left) {
+    const std::int64_t id = turns_.front();
+    turns_.pop_front();
+    Stream* stream = find(StreamId{id});
+    if (stream == nullptr) continue;
+    if (stream->queue.unsent() > 0 && fresh >= credit) {
+      turns_.push_back(id);
+      continue;
+    }
+    size = write_stream(id, *stream, out, info, fresh, stamp);
+  }
+  if (size == NGTCP2_ERR_WRITE_MORE) {
+    size = ngtcp2_conn_writev_stream(connection_.get(), nullptr, &info, out.data(), out.size(), nullptr,
+                                     NGTCP2_WRITE_STREAM_FLAG_NONE, -1, nullptr, 0, stamp);
+  }
+  if (phase_ == Phase::confirmed && size > 0 && static_cast<std::size_t>(size) > fresh + kPacketOverhead) {
+    ++sent_again_;
+  }
+  return size;
+}
+
+// NGTCP2_ERR_WRITE_MORE: go on with the next stream. Otherwise the packet's size, 0 when none can be sent
+// now, or a fatal error.
+ngtcp2_ssize Ngtcp2Connection::write_stream(std::int64_t id, Stream& stream, std::span<std::uint8_t> out,
+                                            ngtcp2_pkt_info& info, std::size_t& fresh,
+                                            QuicClock::Stamp stamp) {
+  stream.turn = Stream::Turn::idle;
+  std::array<base::ByteView, kMaxPieces> pieces;
+  bool all = false;
+  const std::size_t count = stream.queue.peek_unsent(pieces, all);
+  const bool fin = stream.sending == Stream::Sending::finishing && all;
+  if (stream.sending == Stream::Sending::ended || (count == 0 && !fin)) return NGTCP2_ERR_WRITE_MORE;
+
+  std::array<ngtcp2_vec, kMaxPieces> vectors;
+  std::size_t offered = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    vectors[i] = {const_cast<std::uint8_t*>(pieces[i].data()), pieces[i].size()};
+    offered += pieces[i].size();
+  }
+  ngtcp2_ssize taken = -1;
+  const ngtcp2_ssize size =
+      ngtcp2_conn_writev_stream(connection_.get(), nullptr, &info, out.data(), out.size(), &taken,
+                                NGTCP2_WRITE_STREAM_FLAG_MORE | (fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0u), id,
+                                vectors.data(), count, stamp);
+  if (taken >= 0) {
+    stream.queue.mark_sent(static_cast<std::size_t>(taken));
+    fresh += static_cast<std::size_t>(taken);
+    if (fin && static_cast<std::size_t>(taken) == offered) stream.sending = Stream::Sending::finished;
+  }
+  switch (size) {
+    case NGTCP2_ERR_STREAM_DATA_BLOCKED:
+      stream.turn = Stream::Turn::blocked;
+      blocked_.push_back(id);
+      return NGTCP2_ERR_WRITE_MORE;
+    case NGTCP2_ERR_STREAM_SHUT_WR:
+    case NGTCP2_ERR_STREAM_NOT_FOUND:
+      // Told after the packet: a handler may use ngtcp2, which a half-written packet forbids.
+      stopped_.push_back(id);
+      return NGTCP2_ERR_WRITE_MORE;
+    default:
+      break;
+  }
+  if (stream.queue.unsent() > 0 || stream.sending == Stream::Sending::finishing) {
+    stream.turn = Stream::Turn::queued;
+    // No room for it this time: it is the first in the next packet.
+    if (taken < 0) {
+      turns_.push_front(id);
+    } else {
+      turns_.push_back(id);
+    }
+  }
+  return size;
+}
+
+// BBR's quantum is ten packets of the largest size, too much at once on a path of small ones.
+void Ngtcp2Connection::note_burst(std::size_t size, std::size_t limit, QuicClock::Stamp stamp) {
+  burst_ += size;
+  if (burst_ < 10 * limit) return;
+  const ngtcp2_conn_stat stat = statistics();
+  const double round_trip =
+      static_cast<double>(stat.min_rtt == QuicClock::kNoStamp ? NGTCP2_MILLISECONDS : stat.min_rtt);
+  const auto one_trip = static_cast<std::size_t>(std::min(stat.pacing_rate * round_trip, kBurstLimit));
+  if (burst_ >= std::min(stat.send_quantum, std::max(10 * limit, one_trip))) end_burst(stamp);
+}
+
+void Ngtcp2Connection::end_burst(QuicClock::Stamp stamp) {
+  burst_ = 0;
+  ngtcp2_conn_update_pkt_tx_time(connection_.get(), stamp);
+}
+
+}  // namespace p2pd::net
