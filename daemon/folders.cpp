@@ -46,13 +46,15 @@ Folders default_folders() {
     return out;
   }
   if (const fs::path home = xdg("XDG_STATE_HOME", ".local/state"); !home.empty()) out.state = home / "p2pd";
-  if (const std::string dir = environment("XDG_RUNTIME_DIR"); !dir.empty()) out.socket = fs::path(dir) / "p2pd/p2pd.sock";
+  if (const std::string dir = environment("XDG_RUNTIME_DIR"); !dir.empty())
+    out.socket = fs::path(dir) / "p2pd/p2pd.sock";
   return out;
 }
 
 std::vector<fs::path> config_files(const std::optional<std::string>& named) {
   if (named) return {*named};
-  const fs::path folder = default_folders().system_service ? "/etc/p2pd" : xdg("XDG_CONFIG_HOME", ".config") / "p2pd";
+  const fs::path folder =
+      default_folders().system_service ? "/etc/p2pd" : xdg("XDG_CONFIG_HOME", ".config") / "p2pd";
   std::vector<fs::path> out;
   std::error_code ignored;
   if (fs::exists(folder / "p2pd.conf", ignored)) out.push_back(folder / "p2pd.conf");
@@ -72,23 +74,26 @@ Result<Descriptor> lock_state_folder(const fs::path& folder) {
     return base::errno_error(errno, fmt::format("cannot make the state folder {}", folder.string()));
   }
   const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory) return base::errno_error(errno, fmt::format("cannot open the state folder {}", folder.string()));
+  if (!directory)
+    return base::errno_error(errno, fmt::format("cannot open the state folder {}", folder.string()));
   struct stat info {};
   if (::fstat(directory.get(), &info) != 0) return base::errno_error(errno, folder.string());
   if (info.st_uid != ::geteuid()) {
-    return refused(fmt::format("the state folder {} belongs to another user; give p2pd one of its own with --state-dir",
-                               folder.string()));
+    return refused(
+        fmt::format("the state folder {} belongs to another user; give p2pd one of its own with --state-dir",
+                    folder.string()));
   }
   if ((info.st_mode & 022) != 0) {
-    return refused(fmt::format("the state folder {} can be written by others; run: chmod go-w {}", folder.string(),
-                               folder.string()));
+    return refused(fmt::format("the state folder {} can be written by others; run: chmod go-w {}",
+                               folder.string(), folder.string()));
   }
   Descriptor lock(::openat(directory.get(), "p2pd.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!lock) return base::errno_error(errno, fmt::format("cannot open {}/p2pd.lock", folder.string()));
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return base::errno_error(errno, fmt::format("cannot lock {}", folder.string()));
-    return refused(fmt::format("another p2pd is using the state folder {}; stop it, or give this one another --state-dir",
-                               folder.string()));
+    return refused(fmt::format(
+        "another p2pd is using the state folder {}; stop it, or give this one another --state-dir",
+        folder.string()));
   }
   return lock;
 }

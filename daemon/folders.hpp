@@ -1,4 +1,5 @@
-// Where p2pd's files are, as a system service and as a user, and the rules their folders must meet. Start-up only.
+// Where p2pd's files are, as a system service and as a user, and the rules their folders must meet. Start-up
+// only.
 #pragma once
 
 #include <filesystem>
@@ -16,16 +17,16 @@ struct Folders {
   std::filesystem::path state;   // empty: the environment names no place
   std::filesystem::path socket;  // empty: likewise
 };
-// A system service is what systemd gave its folders (STATE_DIRECTORY, RUNTIME_DIRECTORY), or root outside a session
-// (no XDG_RUNTIME_DIR).
+// A system service is what systemd gave its folders (STATE_DIRECTORY, RUNTIME_DIRECTORY), or root outside a
+// session (no XDG_RUNTIME_DIR).
 [[nodiscard]] Folders default_folders();
 
-// The files to read, weakest first: the named one alone, or those of the usual places that exist (p2pd.conf, then
-// conf.d/*.conf by name).
+// The files to read, weakest first: the named one alone, or those of the usual places that exist (p2pd.conf,
+// then conf.d/*.conf by name).
 [[nodiscard]] std::vector<std::filesystem::path> config_files(const std::optional<std::string>& named);
 
-// Makes the state folder (0700) where it is missing and takes its lock, held as long as the descriptor. Errors: not a
-// folder, not ours, writable by others, another p2pd is using it.
+// Makes the state folder (0700) where it is missing and takes its lock, held as long as the descriptor.
+// Errors: not a folder, not ours, writable by others, another p2pd is using it.
 [[nodiscard]] base::Result<base::Descriptor> lock_state_folder(const std::filesystem::path& folder);
 
 }  // namespace p2pd::daemon

@@ -25,14 +25,19 @@ constexpr OptionRow kTable[] = {
     {"state-dir", "DIR", false, false, "", "folder of the key and the database"},
     {"socket", "PATH", false, false, "", "Unix socket of the API"},
     {"relay", "URL", true, false, "", "relay to stay connected to, ws:// or wss://; at most 3"},
-    {"relay-ca", "FILE", false, false, "", "PEM file of the authorities that relays' certificates are checked against, "
-                                           "instead of the system's"},
+    {"relay-ca", "FILE", false, false, "",
+     "PEM file of the authorities that relays' certificates are checked against, "
+     "instead of the system's"},
     {"relay-token-file", "FILE", false, false, "", "file with the access token that the relays ask for"},
-    {"stun", "HOST:PORT", true, false, "", "STUN server; without any, port 3478 of each relay's host is asked"},
-    {"direct", "on|off", false, false, "on", "off: no UDP socket is opened and no address is told, all goes by relay"},
-    {"presence", "contacts|none", false, false, "contacts", "whom the relays tell that this machine is online"},
+    {"stun", "HOST:PORT", true, false, "",
+     "STUN server; without any, port 3478 of each relay's host is asked"},
+    {"direct", "on|off", false, false, "on",
+     "off: no UDP socket is opened and no address is told, all goes by relay"},
+    {"presence", "contacts|none", false, false, "contacts",
+     "whom the relays tell that this machine is online"},
     {"workers", "N", false, false, "1", "data-plane threads, 1 to 64"},
-    {"allow-loopback", "", false, false, "", "use loopback addresses as candidates: to try two daemons on one machine"},
+    {"allow-loopback", "", false, false, "",
+     "use loopback addresses as candidates: to try two daemons on one machine"},
     {"log-level", "LEVEL", false, false, "info", "error, warn, info or debug"},
     {"check-config", "", false, true, "", "check the configuration, say what is wrong with it, and exit"},
     {"print-config", "", false, true, "", "print the configuration in force and exit"},
@@ -52,7 +57,8 @@ po::options_description described(bool command_line) {
     if (!row.argument.empty()) {
       out.add_options()(name.c_str(), po::value<std::vector<std::string>>());
     } else if (command_line) {
-      out.add_options()(name.c_str(), po::value<std::vector<std::string>>()->zero_tokens()->implicit_value({"on"}, "on"));
+      out.add_options()(name.c_str(),
+                        po::value<std::vector<std::string>>()->zero_tokens()->implicit_value({"on"}, "on"));
     } else {
       out.add_options()(name.c_str(), po::value<std::vector<std::string>>());
     }
@@ -65,7 +71,8 @@ Result<void> merge(const po::parsed_options& parsed, Values& values, std::string
   Values found;
   for (const auto& option : parsed.options) {
     if (option.string_key.empty() || option.position_key >= 0) {
-      return invalid(fmt::format("{}: '{}' is not an option; see p2pd --help", source, fmt::join(option.value, " ")));
+      return invalid(
+          fmt::format("{}: '{}' is not an option; see p2pd --help", source, fmt::join(option.value, " ")));
     }
     auto& list = found[option.string_key];
     if (option.value.empty()) list.emplace_back("on");
@@ -74,7 +81,8 @@ Result<void> merge(const po::parsed_options& parsed, Values& values, std::string
   for (auto& [name, list] : found) {
     for (const OptionRow& row : kTable) {
       if (row.name == name && !row.repeatable && list.size() > 1) {
-        return invalid(fmt::format("{}: '{}' is given {} times, it can be given once", source, name, list.size()));
+        return invalid(
+            fmt::format("{}: '{}' is given {} times, it can be given once", source, name, list.size()));
       }
     }
     values[name] = std::move(list);
@@ -84,7 +92,8 @@ Result<void> merge(const po::parsed_options& parsed, Values& values, std::string
 
 Result<void> merge_file(const std::filesystem::path& file, Values& values) {
   std::ifstream in(file);
-  if (!in) return base::errno_error(errno, fmt::format("cannot read the configuration file {}", file.string()));
+  if (!in)
+    return base::errno_error(errno, fmt::format("cannot read the configuration file {}", file.string()));
   try {
     return merge(po::parse_config_file(in, described(false)), values, file.string());
   } catch (const po::error& error) {
@@ -154,7 +163,8 @@ Result<void> read_network(const Reader& reader, Options& out) {
     if (!url) return Error(url.error().code, fmt::format("relay: {}", url.error().context));
     out.relays.push_back(std::move(*url));
   }
-  if (out.relays.size() > 3) return invalid(fmt::format("{} relays are given, at most 3 are used", out.relays.size()));
+  if (out.relays.size() > 3)
+    return invalid(fmt::format("{} relays are given, at most 3 are used", out.relays.size()));
   for (const std::string& text : reader.list("stun")) {
     auto server = parse_host_port(text, 3478);
     if (!server) return Error(server.error().code, fmt::format("stun: {}", server.error().context));
@@ -179,7 +189,8 @@ Result<Options> interpret(const Values& values) {
   out.system_service = folders.system_service;
   out.state_dir = reader.text("state-dir").value_or(folders.state.string());
   out.socket = reader.text("socket").value_or(folders.socket.string());
-  if (out.state_dir.empty()) return invalid("no state folder: set HOME or XDG_STATE_HOME, or give --state-dir");
+  if (out.state_dir.empty())
+    return invalid("no state folder: set HOME or XDG_STATE_HOME, or give --state-dir");
   if (out.socket.empty()) return invalid("no place for the socket: set XDG_RUNTIME_DIR, or give --socket");
   if (auto done = read_network(reader, out); !done) return done.error();
 
@@ -187,9 +198,9 @@ Result<Options> interpret(const Values& values) {
     std::string_view name, yes, no;
     bool* target;
   };
-  for (const Switch& row : {Switch{"direct", "on", "off", &out.direct},
-                            Switch{"presence", "contacts", "none", &out.presence},
-                            Switch{"allow-loopback", "on", "off", &out.allow_loopback}}) {
+  for (const Switch& row :
+       {Switch{"direct", "on", "off", &out.direct}, Switch{"presence", "contacts", "none", &out.presence},
+        Switch{"allow-loopback", "on", "off", &out.allow_loopback}}) {
     const auto value = reader.choice(row.name, row.yes, row.no, *row.target);
     if (!value) return value.error();
     *row.target = *value;
@@ -236,7 +247,8 @@ Result<HostPort> parse_host_port(std::string_view text, std::uint16_t default_po
   out.port = default_port;
   if (!port.empty() || text.ends_with(':')) {
     unsigned long value = 0;
-    for (const char c : port) value = c >= '0' && c <= '9' && value < 100'000 ? value * 10 + (c - '0') : 1'000'000;
+    for (const char c : port)
+      value = c >= '0' && c <= '9' && value < 100'000 ? value * 10 + (c - '0') : 1'000'000;
     if (port.empty() || value == 0 || value > 65'535) return invalid(fmt::format("'{}' is not a port", port));
     out.port = static_cast<std::uint16_t>(value);
   }
@@ -273,9 +285,9 @@ Result<Options> read_options(int argc, const char* const* argv) {
   const Reader asked(command_line);
   auto out = interpret(values);
   using Action = Options::Action;
-  for (const auto& [name, action] : {std::pair{"help", Action::help}, std::pair{"version", Action::version},
-                                     std::pair{"check-config", Action::check_config},
-                                     std::pair{"print-config", Action::print_config}}) {
+  for (const auto& [name, action] :
+       {std::pair{"help", Action::help}, std::pair{"version", Action::version},
+        std::pair{"check-config", Action::check_config}, std::pair{"print-config", Action::print_config}}) {
     if (!asked.text(name)) continue;
     // Help and version are given whatever is wrong with the rest.
     if (!out && (action == Action::help || action == Action::version)) out = Options{};
@@ -286,20 +298,24 @@ Result<Options> read_options(int argc, const char* const* argv) {
 }
 
 std::string help_text() {
-  std::string out = "usage: p2pd [OPTION]...\nThe daemon: authenticated, encrypted channels to peers by name.\n\n";
+  std::string out =
+      "usage: p2pd [OPTION]...\nThe daemon: authenticated, encrypted channels to peers by name.\n\n";
   for (const OptionRow& row : kTable) {
     std::string left = fmt::format("  --{}{}{}", row.name, row.argument.empty() ? "" : " ", row.argument);
     if (row.repeatable) left += " ...";
     out += fmt::format("{:<30}{}{}\n", left, left.size() >= 30 ? " " : "", row.help);
     if (!row.default_text.empty()) out += fmt::format("{:<30}(default: {})\n", "", row.default_text);
   }
-  out += "\nEach option but --config, --check-config, --print-config can stand in the configuration file as name = value,\n"
-         "and in the environment as P2PD_<NAME>. p2pd stays in the foreground and logs to standard error.\n";
+  out +=
+      "\nEach option but --config, --check-config, --print-config can stand in the configuration file as "
+      "name = value,\n"
+      "and in the environment as P2PD_<NAME>. p2pd stays in the foreground and logs to standard error.\n";
   return out;
 }
 
 std::string print_config(const Options& options) {
-  std::string out = fmt::format("state-dir = {}\nsocket = {}\n", options.state_dir.string(), options.socket.string());
+  std::string out =
+      fmt::format("state-dir = {}\nsocket = {}\n", options.state_dir.string(), options.socket.string());
   for (const auto& relay : options.relays) out += fmt::format("relay = {}\n", relay.text());
   if (!options.relay_ca.empty()) out += fmt::format("relay-ca = {}\n", options.relay_ca);
   if (!options.relay_token.empty()) out += "# relay-token-file: a token is set\n";

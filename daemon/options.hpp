@@ -1,6 +1,6 @@
-// What p2pd can be told, in one table: the command line, the environment (P2PD_<OPTION>), the configuration files and
-// the help text are all read from it. Command line over environment over file over default. Plain values, made once at
-// start-up on the main thread.
+// What p2pd can be told, in one table: the command line, the environment (P2PD_<OPTION>), the configuration
+// files and the help text are all read from it. Command line over environment over file over default. Plain
+// values, made once at start-up on the main thread.
 #pragma once
 
 #include <filesystem>

@@ -1,0 +1,81 @@
+// p2pd: reads its options, runs the Node until a signal, ends with 0 after a clean stop.
+#include <csignal>
+#include <cstdio>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <sys/resource.h>
+
+#include "base/log.hpp"
+#include "daemon/node.hpp"
+
+namespace {
+
+namespace asio = boost::asio;
+using p2pd::daemon::Node;
+using p2pd::daemon::Options;
+
+// Each direct peer takes descriptors of its own; the soft limit of 1,024 is for programs that use select().
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    p2pd::base::log::warn("daemon", "the descriptor limit stays as it is");
+}
+
+int fail(const p2pd::base::Error& error) {
+  std::fprintf(stderr, "p2pd: %s\n", error.message().c_str());
+  return 1;
+}
+
+asio::awaitable<void> stop_at_signal(Node& node, asio::signal_set& signals) {
+  co_await signals.async_wait(asio::use_awaitable);
+  co_await node.stop();
+}
+
+int run(Options options) {
+  raise_descriptor_limit();
+  std::signal(SIGPIPE, SIG_IGN);
+  asio::io_context io{1};
+  asio::signal_set signals(io, SIGINT, SIGTERM);
+  auto node = Node::open(io, std::move(options));
+  if (!node) return fail(node.error());
+  if (auto started = (*node)->start(); !started) return fail(started.error());
+  std::exception_ptr failure;
+  asio::co_spawn(io, stop_at_signal(**node, signals),
+                 [&failure](std::exception_ptr thrown) { failure = thrown; });
+  io.run();
+  if (failure) std::rethrow_exception(failure);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  auto options = p2pd::daemon::read_options(argc, argv);
+  if (!options) {
+    std::fprintf(stderr, "p2pd: %s\n", options.error().context.c_str());
+    return 3;
+  }
+  switch (options->action) {
+    case Options::Action::help:
+      std::fputs(p2pd::daemon::help_text().c_str(), stdout);
+      return 0;
+    case Options::Action::version:
+      std::puts("p2pd " P2PD_VERSION);
+      return 0;
+    case Options::Action::check_config:
+      std::puts("the configuration is valid");
+      return 0;
+    case Options::Action::print_config:
+      std::fputs(p2pd::daemon::print_config(*options).c_str(), stdout);
+      return 0;
+    case Options::Action::run:
+      break;
+  }
+  p2pd::base::log::set_level(options->log_level);
+  return run(std::move(*options));
+}

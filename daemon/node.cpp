@@ -1,0 +1,369 @@
+#include "daemon/node.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/ip/udp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <nlohmann/json.hpp>
+
+#include "base/log.hpp"
+#include "base/random.hpp"
+#include "daemon/folders.hpp"
+#include "daemon/rpc.hpp"
+#include "daemon/status_json.hpp"
+
+namespace p2pd::daemon {
+namespace {
+
+namespace asio = boost::asio;
+using base::PeerId;
+using base::Result;
+using nlohmann::json;
+
+// Relay datagrams of all planes that may wait for the control thread.
+constexpr std::size_t kToRelays = 8192;
+constexpr auto kStopPlanes = std::chrono::seconds(3);
+constexpr std::uint16_t kStunPort = 3478;  // RFC 8489 section 8.1
+// Names that did not resolve are tried again; the network may not be up at start.
+constexpr auto kResolveAgain = std::chrono::seconds(30);
+
+bool debug_wanted() {
+  const char* value = std::getenv("P2PD_DEBUG");
+  return value != nullptr && std::string_view(value) == "1";
+}
+
+proto::Endpoint to_endpoint(const asio::ip::udp::endpoint& from) {
+  return *proto::Endpoint::from_text(from.address().to_string(), from.port());
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Node>> Node::open(asio::io_context& io, Options options) {
+  auto lock = lock_state_folder(options.state_dir);
+  if (!lock) return lock.error();
+  auto identity = net::Identity::load_or_create(options.state_dir / "peer.key");
+  if (!identity) return identity.error();
+  auto store = store::Store::open((options.state_dir / "p2pd.db").string());
+  if (!store) return store.error();
+  if (const auto& report = (*store)->opened_report(); report.set_aside) {
+    base::log::error(
+        "store",
+        "the database was damaged; it was set aside and an empty one made. Peers must be added again",
+        {{"set_aside", *report.set_aside}, {"damage", report.damage}});
+  }
+  return std::unique_ptr<Node>(
+      new Node(io, std::move(options), std::move(*lock), std::move(*identity), std::move(*store)));
+}
+
+Node::Node(asio::io_context& io, Options options, base::Descriptor lock,
+           std::shared_ptr<const net::Identity> identity, std::unique_ptr<store::Store> store)
+    : io_(io),
+      options_(std::move(options)),
+      lock_(std::move(lock)),
+      identity_(std::move(identity)),
+      instance_(base::random_u64()),
+      store_(std::move(store)),
+      book_(identity_->id()),
+      tasks_(io.get_executor()),
+      methods_("p2pd", P2PD_VERSION) {
+  hub_ = std::make_unique<RelayHub>(io_.get_executor(),
+                                    RelayHub::Config{identity_, options_.relays, options_.relay_ca,
+                                                     options_.relay_token, options_.presence},
+                                    static_cast<RelayHubEvents&>(*this));
+  events_ = std::make_unique<ipc::EventHub>(
+      static_cast<ipc::EventSource&>(*this),
+      std::vector<std::string>{"daemon", "relay", "peer", "message", "file", "service", "net"});
+  board_ = std::make_unique<PeerBoard>(
+      book_, *store_, *events_,
+      [this](const PeerId& id, const std::vector<std::string>& urls) { hints_changed(id, urls); });
+  to_relays_ = std::make_unique<base::Mailbox<RelayDatagram>>(
+      io_.get_executor(), kToRelays, [this](const RelayDatagram& datagram) { hub_->send(datagram); });
+  make_planes();
+
+  add_daemon_methods(methods_, *this);
+  add_peer_methods(methods_, *this);
+  add_connect_methods(methods_, *this);
+  add_message_methods(methods_, *this);
+  events_->add_methods(methods_);
+  if (debug_wanted()) add_debug_methods(methods_, *this);
+  ipc::ServerOptions server;
+  server.path = options_.socket.string();
+  server_ = std::make_unique<ipc::Server>(io_.get_executor(), methods_, server);
+}
+
+Node::~Node() = default;
+
+void Node::make_planes() {
+  DataPlane::Config config{
+      .ice = {},
+      .debug = debug_wanted(),
+      .store = *store_,
+      .news = {.delivered =
+                   [this](const PeerId& id, const std::vector<store::OutboxRef>& messages) {
+                     asio::post(io_, [this, id, messages] { board_->messages_delivered(id, messages); });
+                   },
+               .received =
+                   [this](const PeerId& id, const store::InboxCommit& commit) {
+                     asio::post(io_, [this, id, commit] { board_->messages_received(id, commit); });
+                   }},
+      .observer = *board_,
+      .control = io_.get_executor(),
+      .to_relays = *to_relays_};
+  config.ice.allow_loopback = options_.allow_loopback;
+  config.ice.policy.allow_loopback = options_.allow_loopback;
+  for (unsigned i = 0; i < options_.workers; ++i) planes_.push_back(std::make_unique<DataPlane>(config));
+}
+
+Result<void> Node::start() {
+  // First of all: a socket that cannot be had must not cost a relay session.
+  if (auto listening = server_->start(); !listening) return listening.error();
+  for (auto& plane : planes_) plane->start();
+  load_peers();
+  hub_->start();
+  if (options_.direct) tasks_.spawn("resolve STUN servers", resolve_stun());
+  base::log::info("daemon", "started",
+                  {{"version", P2PD_VERSION},
+                   {"peer_id", identity_->id().text()},
+                   {"state_dir", options_.state_dir.string()},
+                   {"socket", options_.socket.string()}});
+  if (options_.relays.empty()) base::log::warn("relay", hub_->trouble());
+  return {};
+}
+
+// The peers live once the store has told of them and of what waits for them.
+void Node::load_peers() {
+  store_->load_peers(post_here(), [this](Result<std::vector<store::PeerRow>> rows) {
+    if (!rows) {
+      base::log::error("store", "the peers cannot be read", {{"error", rows.error().message()}});
+      return;
+    }
+    for (store::PeerRow& row : *rows) {
+      book_.put({row.id, std::move(row.name), std::move(row.relays), row.wanted, row.direct,
+                 row.files == store::FilePolicy::accept});
+    }
+  });
+  store_->outbox_counts(post_here(), [this](Result<std::vector<store::OutboxCount>> counts) {
+    if (counts) {
+      for (const auto& count : *counts) board_->set_waiting(count.peer, count.messages);
+    }
+    for (const auto& [id, peer] : book_.all()) begin_peer(peer);
+  });
+}
+
+void Node::begin_peer(const KnownPeer& peer) {
+  peer::PeerConfig config;
+  config.identity = identity_;
+  config.peer = peer.id;
+  config.instance = instance_;
+  config.message_epoch = store_->message_epoch();
+  config.wanted = peer.wanted;
+  config.outbox_waiting = board_->waiting(peer.id) > 0;
+  config.direct_allowed = direct_allowed(peer);
+  config.candidates.allow_loopback = options_.allow_loopback;
+  config.own_relays = own_relays();
+  plane_of(peer.id).post([config = std::move(config)](DataPlane& plane) { plane.add(config); });
+  hub_->set_peer(peer.id, peer.relays);
+}
+
+std::vector<std::string> Node::own_relays() const {
+  std::vector<std::string> out;
+  for (const auto& url : options_.relays) out.push_back(url.text());
+  return out;
+}
+
+DataPlane& Node::plane_of(const PeerId& id) { return *planes_[std::hash<PeerId>()(id) % planes_.size()]; }
+
+std::function<void(std::function<void()>)> Node::post_here() {
+  return [this](std::function<void()> task) { asio::post(io_, std::move(task)); };
+}
+
+void Node::collect(std::optional<PeerId> peer, std::function<void(PeerStatuses)> done) {
+  // Counted down on the control thread only.
+  struct Gathering {
+    PeerStatuses statuses;
+    std::size_t missing = 0;
+    std::function<void(PeerStatuses)> done;
+  };
+  auto gathering = std::make_shared<Gathering>();
+  gathering->done = std::move(done);
+  std::vector<DataPlane*> asked;
+  if (peer) {
+    asked.push_back(&plane_of(*peer));
+  } else {
+    for (const auto& plane : planes_) asked.push_back(plane.get());
+  }
+  gathering->missing = asked.size();
+  for (DataPlane* plane : asked) {
+    plane->post([this, peer, gathering](DataPlane& here) {
+      PeerStatuses found;
+      here.for_each([&](const PeerId& id, PeerNode& node) {
+        if (!peer || id == *peer) found.emplace_back(id, node.peer().status());
+      });
+      asio::post(io_, [gathering, found = std::move(found)]() mutable {
+        std::move(found.begin(), found.end(), std::back_inserter(gathering->statuses));
+        if (--gathering->missing > 0) return;
+        std::sort(gathering->statuses.begin(), gathering->statuses.end(),
+                  [](const auto& a, const auto& b) { return a.first < b.first; });
+        gathering->done(std::move(gathering->statuses));
+      });
+    });
+  }
+}
+
+void Node::with_peer(const PeerId& id, std::function<void(PeerNode&)> task) {
+  plane_of(id).post([id, task = std::move(task)](DataPlane& plane) {
+    if (PeerNode* node = plane.find(id)) task(*node);
+  });
+}
+
+std::string Node::name_of(const PeerId& id) const {
+  const KnownPeer* known = book_.find(id);
+  return known == nullptr ? "" : known->name;
+}
+
+void Node::peer_changed(const KnownPeer& peer) {
+  const bool fresh = book_.find(peer.id) == nullptr;
+  book_.put(peer);
+  if (fresh) {
+    begin_peer(peer);
+    return;
+  }
+  hub_->set_peer(peer.id, peer.relays);
+  with_peer(peer.id,
+            [allowed = direct_allowed(peer)](PeerNode& node) { node.peer().set_direct_allowed(allowed); });
+}
+
+void Node::peer_removed(const PeerId& id) {
+  book_.erase(id);
+  hub_->remove_peer(id);
+  board_->forget(id);
+  plane_of(id).post([id](DataPlane& plane) { plane.remove(id, net::CloseCode::removed); });
+}
+
+void Node::hints_changed(const PeerId& id, const std::vector<std::string>& urls) {
+  const KnownPeer* known = book_.find(id);
+  if (known == nullptr) return;
+  KnownPeer peer = *known;
+  peer.relays.clear();
+  for (const std::string& text : urls) {
+    const auto url = net::RelayUrl::parse(text);
+    if (url && peer.relays.size() < 3) peer.relays.push_back(url->text());
+  }
+  if (peer.relays.empty() || peer.relays == known->relays) return;
+  book_.put(peer);
+  hub_->set_peer(id, peer.relays);
+  store_->set_relays(id, peer.relays, post_here(), [](const Result<void>& stored) {
+    if (!stored)
+      base::log::warn("store", "a peer's relays were not kept", {{"error", stored.error().message()}});
+  });
+}
+
+void Node::on_relay_datagram(RelayDatagram datagram) {
+  const PeerId peer = datagram.peer;
+  plane_of(peer).relay_datagram(std::move(datagram));
+}
+
+void Node::on_presence(const PeerId& peer, peer::Presence presence) {
+  with_peer(peer, [presence](PeerNode& node) { node.peer().on_presence(presence); });
+}
+
+void Node::on_relays_changed(const std::string& url, bool up, const std::string& reason, bool online) {
+  base::log::info("relay", up ? "online" : "offline", {{"url", url}, {"reason", reason}});
+  for (auto& plane : planes_) plane->post([online](DataPlane& here) { here.set_relay_online(online); });
+  events_->publish("relay", "state",
+                   {{"url", url},
+                    {"state", up ? "online" : "connecting"},
+                    {"reason", reason.empty() ? json() : json(reason)}});
+}
+
+std::variant<std::string, ipc::ApiError> Node::find_peer(std::string_view text) {
+  const auto found = book_.find(text);
+  if (!found) return to_api_error(found.error());
+  return (*found)->id.text();
+}
+
+void Node::snapshot(const std::vector<std::string>&, const std::optional<std::string>& peer,
+                    std::function<void(const json&)> done) {
+  status_snapshot(*this, [peer, done = std::move(done)](const json& status) {
+    if (!peer) return done(status);
+    json one = status;
+    json kept = json::array();
+    for (const auto& entry : status.at("peers")) {
+      if (entry.at("id") == *peer) kept.push_back(entry);
+    }
+    one["peers"] = std::move(kept);
+    done(one);
+  });
+}
+
+// STUN servers are asked by address; their names are looked up here, off the data plane.
+asio::awaitable<void> Node::resolve_stun() {
+  std::vector<HostPort> names = options_.stun;
+  if (names.empty()) {
+    for (const auto& relay : options_.relays) names.push_back({relay.host, kStunPort});
+  }
+  asio::ip::udp::resolver resolver(io_);
+  asio::steady_timer pause(io_);
+  bool missing = !names.empty();
+  while (missing) {
+    missing = false;
+    std::vector<proto::Endpoint> servers;
+    for (const HostPort& name : names) {
+      const auto [error, found] = co_await resolver.async_resolve(name.host, std::to_string(name.port),
+                                                                  asio::as_tuple(asio::use_awaitable));
+      if (error == asio::error::operation_aborted) co_return;
+      if (error) {
+        missing = true;
+        base::log::warn("stun", "a server's name is not known",
+                        {{"host", name.host}, {"error", error.message()}});
+        continue;
+      }
+      for (const auto& entry : found) servers.push_back(to_endpoint(entry.endpoint()));
+    }
+    for (auto& plane : planes_) plane->post([servers](DataPlane& here) { here.set_stun_servers(servers); });
+    if (!missing) co_return;
+    pause.expires_after(kResolveAgain);
+    const auto [stopped] = co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+    if (stopped) co_return;
+  }
+}
+
+// Connections are closed with a reason and agents return their allocations; a plane that takes too long is
+// left to the end of the process.
+asio::awaitable<void> Node::stop_planes() {
+  asio::steady_timer all_stopped(io_, kStopPlanes);
+  auto running = std::make_shared<std::size_t>(planes_.size());
+  for (auto& plane : planes_) {
+    plane->stop([this, running, &all_stopped] {
+      asio::post(io_, [running, &all_stopped] {
+        if (--*running == 0) all_stopped.cancel();
+      });
+    });
+  }
+  co_await all_stopped.async_wait(asio::as_tuple(asio::use_awaitable));
+  if (*running > 0) {
+    base::log::error("daemon", "peers did not close in time, ending without them", {{"planes", *running}});
+    std::_Exit(1);
+  }
+  for (auto& plane : planes_) plane->join();
+}
+
+asio::awaitable<void> Node::stop() {
+  base::log::info("daemon", "stopping");
+  co_await server_->stop();
+  tasks_.cancel();
+  co_await tasks_.join();
+  co_await stop_planes();
+  // The last packets, the closes among them, wait in the mailbox: it is drained before this continues.
+  co_await asio::post(io_, asio::use_awaitable);
+  co_await hub_->stop();
+  to_relays_->close();
+  store_->stop();
+  base::log::info("daemon", "stopped");
+}
+
+}  // namespace p2pd::daemon

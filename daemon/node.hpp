@@ -1,0 +1,102 @@
+// The daemon as one object: what local programs ask comes in by the API server, goes to the data plane on
+// which the peer lives, and leaves by the relays or by the peer's own ICE agent; the store keeps what must
+// survive. Control thread, but where it says otherwise. How it ends: co_await stop(), then destruction.
+//
+//   ipc::Server -- method table --> Node --+--> DataPlane (peer::Peer: QUIC over Link) --> ICE, or RelayHub
+//   --> relays
+//                                          +--> store::Store
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include "base/task_group.hpp"
+#include "daemon/address_book.hpp"
+#include "daemon/data_plane.hpp"
+#include "daemon/options.hpp"
+#include "daemon/peer_board.hpp"
+#include "daemon/relay_hub.hpp"
+#include "ipc/server.hpp"
+
+namespace p2pd::daemon {
+
+class Node final : private RelayHubEvents, private ipc::EventSource {
+ public:
+  // Takes the state folder, reads the key, opens the database. Errors are sentences with a next step.
+  [[nodiscard]] static base::Result<std::unique_ptr<Node>> open(boost::asio::io_context& io, Options options);
+  ~Node() override;
+
+  // Starts everything; afterwards the socket answers. Call once.
+  [[nodiscard]] base::Result<void> start();
+  // No more requests, then peers, relays, store; at most about 5 s.
+  [[nodiscard]] boost::asio::awaitable<void> stop();
+
+  // --- for the API's handlers ---
+  [[nodiscard]] boost::asio::io_context& io() { return io_; }
+  [[nodiscard]] const Options& options() const { return options_; }
+  [[nodiscard]] const base::PeerId& id() const { return identity_->id(); }
+  [[nodiscard]] AddressBook& book() { return book_; }
+  [[nodiscard]] RelayHub& relays() { return *hub_; }
+  [[nodiscard]] PeerBoard& board() { return *board_; }
+  [[nodiscard]] store::Store& store() { return *store_; }
+  [[nodiscard]] ipc::EventHub& events() { return *events_; }
+  // For completions of the store and of peers: runs them on the control thread.
+  [[nodiscard]] std::function<void(std::function<void()>)> post_here();
+
+  using PeerStatuses = std::vector<std::pair<base::PeerId, peer::PeerStatus>>;
+  // The state of one peer, or of all; `done` runs later on the control thread.
+  void collect(std::optional<base::PeerId> peer, std::function<void(PeerStatuses)> done);
+  // Runs `task` with the peer on its data-plane thread; nothing when it is not there any more.
+  void with_peer(const base::PeerId& id, std::function<void(PeerNode&)> task);
+
+  // What a peer is called here; empty when it is not known (any more).
+  [[nodiscard]] std::string name_of(const base::PeerId& id) const;
+
+  // The store has it already: a new peer is let in and lives from now on, a known one gets its new settings.
+  void peer_changed(const KnownPeer& peer);
+  void peer_removed(const base::PeerId& id);
+
+ private:
+  Node(boost::asio::io_context& io, Options options, base::Descriptor lock,
+       std::shared_ptr<const net::Identity> identity, std::unique_ptr<store::Store> store);
+
+  void on_relay_datagram(RelayDatagram datagram) override;
+  void on_presence(const base::PeerId& peer, peer::Presence presence) override;
+  void on_relays_changed(const std::string& url, bool up, const std::string& reason, bool online) override;
+  [[nodiscard]] std::variant<std::string, ipc::ApiError> find_peer(std::string_view text) override;
+  void snapshot(const std::vector<std::string>& topics, const std::optional<std::string>& peer,
+                std::function<void(const nlohmann::json&)> done) override;
+
+  [[nodiscard]] DataPlane& plane_of(const base::PeerId& id);
+  void make_planes();
+  void load_peers();
+  void begin_peer(const KnownPeer& peer);
+  [[nodiscard]] std::vector<std::string> own_relays() const;
+  [[nodiscard]] bool direct_allowed(const KnownPeer& peer) const { return options_.direct && peer.direct; }
+  void hints_changed(const base::PeerId& id, const std::vector<std::string>& urls);
+  [[nodiscard]] boost::asio::awaitable<void> resolve_stun();
+  [[nodiscard]] boost::asio::awaitable<void> stop_planes();
+
+  boost::asio::io_context& io_;
+  const Options options_;
+  base::Descriptor lock_;
+  std::shared_ptr<const net::Identity> identity_;
+  const std::uint64_t instance_;  // of this start
+  std::unique_ptr<store::Store> store_;
+  AddressBook book_;
+  base::TaskGroup tasks_;
+  std::unique_ptr<RelayHub> hub_;
+  std::unique_ptr<ipc::EventHub> events_;
+  std::unique_ptr<PeerBoard> board_;
+  std::unique_ptr<base::Mailbox<RelayDatagram>> to_relays_;
+  std::vector<std::unique_ptr<DataPlane>> planes_;
+  ipc::MethodTable methods_;
+  std::unique_ptr<ipc::Server> server_;
+};
+
+}  // namespace p2pd::daemon

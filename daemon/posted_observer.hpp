@@ -1,0 +1,34 @@
+// Carries what a peer tells from its data-plane thread to an observer on another executor, call by call in
+// order. Used on the peer's thread; the target must outlive the executor's last turn.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include "peer/ports.hpp"
+
+namespace p2pd::daemon {
+
+class PostedObserver final : public peer::PeerObserver {
+ public:
+  PostedObserver(peer::PeerObserver& target, boost::asio::any_io_executor executor)
+      : target_(target), executor_(std::move(executor)) {}
+
+  void on_state_changed(const base::PeerId& peer, std::string_view state, std::string_view reason) override;
+  void on_path_changed(const base::PeerId& peer, peer::PathKind from, peer::PathKind to,
+                       peer::WhyNotDirect why, std::string_view reason) override;
+  void on_established(const base::PeerId& peer, base::Duration to_relay) override;
+  void on_direct(const base::PeerId& peer, peer::PathKind kind, base::Duration since_dial,
+                 const net::IcePair& pair) override;
+  void on_candidate(const base::PeerId& peer, std::string_view side, std::uint32_t generation,
+                    const proto::Candidate& candidate, std::string_view state,
+                    std::string_view reason) override;
+  void on_messages_delivered(const base::PeerId& peer, std::uint64_t up_to) override;
+  void on_messages_received(const base::PeerId& peer, std::uint64_t up_to) override;
+  void on_relay_hints(const base::PeerId& peer, const std::vector<std::string>& urls) override;
+
+ private:
+  peer::PeerObserver& target_;
+  boost::asio::any_io_executor executor_;
+};
+
+}  // namespace p2pd::daemon

@@ -1,0 +1,252 @@
+#include "daemon/relay_hub.hpp"
+
+#include <algorithm>
+
+#include <boost/asio/post.hpp>
+#include <fmt/format.h>
+
+#include "base/log.hpp"
+
+namespace p2pd::daemon {
+namespace {
+
+using base::PeerId;
+using net::RelaySession;
+using peer::Presence;
+
+// Sessions beside the configured ones: peers can name relays of their own, but not without bound.
+constexpr std::size_t kMaxFurtherSessions = 16;
+
+Presence to_presence(proto::RelayPresenceState state) {
+  switch (state) {
+    case proto::RelayPresenceState::gone:
+      return Presence::gone;
+    case proto::RelayPresenceState::here:
+      return Presence::here;
+    case proto::RelayPresenceState::unavailable:
+      return Presence::unavailable;
+  }
+  return Presence::unknown;
+}
+
+}  // namespace
+
+RelayHub::RelayHub(boost::asio::any_io_executor executor, Config config, RelayHubEvents& events)
+    : executor_(std::move(executor)), config_(std::move(config)), events_(events), tasks_(executor_) {}
+
+RelayHub::~RelayHub() = default;
+
+void RelayHub::start() {
+  for (const net::RelayUrl& url : config_.relays) {
+    order_.push_back(url.text());
+    add_session(url, true);
+  }
+}
+
+boost::asio::awaitable<void> RelayHub::stop() {
+  stopping_ = true;
+  for (auto& [url, session] : sessions_) {
+    if (!session.leaving) co_await session.relay->stop();
+  }
+  co_await tasks_.join();
+  sessions_.clear();
+}
+
+void RelayHub::add_session(const net::RelayUrl& url, bool configured) {
+  if (const auto found = sessions_.find(url.text()); found != sessions_.end()) {
+    found->second.configured = found->second.configured || configured;
+    return;
+  }
+  net::RelaySessionConfig config;
+  config.url = url;
+  config.identity = config_.identity;
+  config.ca_file = config_.ca_file;
+  // The token is this user's secret for the relays he named, not for those that peers name.
+  if (configured) config.token = config_.token;
+  Session session;
+  session.configured = configured;
+  session.relay =
+      std::make_unique<RelaySession>(executor_, std::move(config), static_cast<net::RelayEvents&>(*this));
+  RelaySession& relay = *session.relay;
+  sessions_.emplace(url.text(), std::move(session));
+  relay.start();
+}
+
+void RelayHub::set_peer(const PeerId& peer, const std::vector<std::string>& relays) {
+  const bool fresh = !peers_.contains(peer);
+  PeerEntry& entry = peers_[peer];
+  entry.relays.clear();
+  for (const std::string& text : relays) {
+    const auto url = net::RelayUrl::parse(text);
+    if (!url) {
+      base::log::warn("relay", "a peer's relay is not usable", {{"peer", peer}, {"url", text}});
+      continue;
+    }
+    entry.relays.insert(url->text());
+    const auto further = std::count_if(sessions_.begin(), sessions_.end(),
+                                       [](const auto& session) { return !session.second.configured; });
+    if (!sessions_.contains(url->text()) && static_cast<std::size_t>(further) >= kMaxFurtherSessions) {
+      base::log::warn("relay", "a peer's relay is left out, too many are in use",
+                      {{"peer", peer}, {"url", text}});
+      continue;
+    }
+    if (!stopping_) add_session(*url, false);
+  }
+  drop_unused_sessions();
+  if (fresh) update_interest();
+}
+
+void RelayHub::remove_peer(const PeerId& peer) {
+  if (peers_.erase(peer) == 0) return;
+  drop_unused_sessions();
+  update_interest();
+}
+
+void RelayHub::drop_unused_sessions() {
+  for (auto& [url, session] : sessions_) {
+    if (session.configured || session.leaving) continue;
+    const bool used = std::any_of(peers_.begin(), peers_.end(), [&url = url](const auto& peer) {
+      return peer.second.relays.contains(url);
+    });
+    if (used) continue;
+    session.leaving = true;
+    tasks_.spawn("relay session end", [](RelayHub& hub, std::string name) -> boost::asio::awaitable<void> {
+      RelaySession* relay = hub.sessions_.at(name).relay.get();
+      co_await relay->stop();
+      for (auto& [id, entry] : hub.peers_) {
+        entry.presence.erase(relay);
+        if (entry.heard_on == relay) entry.heard_on = nullptr;
+      }
+      if (hub.stopping_) co_return;
+      hub.sessions_.erase(name);
+      // A peer may have named it again while it ended.
+      const bool wanted = std::any_of(hub.peers_.begin(), hub.peers_.end(), [&name](const auto& peer) {
+        return peer.second.relays.contains(name);
+      });
+      if (const auto again = net::RelayUrl::parse(name); wanted && again) hub.add_session(*again, false);
+    }(*this, url));
+  }
+}
+
+void RelayHub::update_interest() {
+  if (!config_.tell_presence) return;
+  std::vector<PeerId> ids;
+  ids.reserve(peers_.size());
+  for (const auto& [id, entry] : peers_) ids.push_back(id);
+  for (auto& [url, session] : sessions_) {
+    if (!session.leaving) session.relay->set_interest(ids);
+  }
+}
+
+// The relay it was last heard on, if that one is up and does not say it is gone; else one that says it is
+// here; else, as nobody can say, all that are up (QUIC drops the doubles).
+std::vector<RelaySession*> RelayHub::routes(const PeerEntry& entry) const {
+  const auto says = [&entry](RelaySession* relay, Presence what) {
+    const auto found = entry.presence.find(relay);
+    return found != entry.presence.end() && found->second == what;
+  };
+  if (entry.heard_on != nullptr && entry.heard_on->online() && !says(entry.heard_on, Presence::gone)) {
+    return {entry.heard_on};
+  }
+  std::vector<RelaySession*> up;
+  for (const auto& [url, session] : sessions_) {
+    RelaySession* relay = session.relay.get();
+    if (session.leaving || !relay->online()) continue;
+    if (says(relay, Presence::here)) return {relay};
+    if (session.configured || entry.relays.contains(url)) up.push_back(relay);
+  }
+  return up;
+}
+
+void RelayHub::send(const RelayDatagram& datagram) {
+  const auto found = peers_.find(datagram.peer);
+  if (found == peers_.end()) return;
+  for (RelaySession* relay : routes(found->second)) relay->send(datagram.peer, datagram.bytes);
+}
+
+void RelayHub::retry_now() {
+  for (auto& [url, session] : sessions_) {
+    if (!session.leaving) session.relay->retry_now();
+  }
+}
+
+bool RelayHub::online() const {
+  return std::any_of(sessions_.begin(), sessions_.end(), [](const auto& session) {
+    return !session.second.leaving && session.second.relay->online();
+  });
+}
+
+std::vector<RelayHub::Status> RelayHub::status() const {
+  std::vector<Status> out;
+  const auto add = [&out](const std::string& url, const Session& session) {
+    out.push_back({url, session.configured, session.relay->online(), session.relay->rtt(),
+                   session.relay->last_error()});
+  };
+  for (const std::string& url : order_) {
+    if (const auto found = sessions_.find(url); found != sessions_.end()) add(url, found->second);
+  }
+  for (const auto& [url, session] : sessions_) {
+    if (!session.configured && !session.leaving) add(url, session);
+  }
+  return out;
+}
+
+Presence RelayHub::presence(const PeerId& peer) const {
+  const auto found = peers_.find(peer);
+  return found == peers_.end() ? Presence::unknown : found->second.told;
+}
+
+std::string RelayHub::trouble() const {
+  if (sessions_.empty())
+    return "no relay is configured: add `relay = wss://HOST` to p2pd.conf or start p2pd with --relay";
+  std::string out;
+  for (const auto& [url, session] : sessions_) {
+    if (session.leaving || session.relay->online()) continue;
+    out +=
+        fmt::format("{}{}: {}", out.empty() ? "" : "; ", url,
+                    session.relay->last_error().empty() ? "still connecting" : session.relay->last_error());
+  }
+  return out;
+}
+
+void RelayHub::on_relay_online(RelaySession& session) {
+  events_.on_relays_changed(session.url().text(), true, "", true);
+}
+
+void RelayHub::on_relay_offline(RelaySession& session, const std::string& reason) {
+  for (auto& [id, entry] : peers_) {
+    if (entry.presence.erase(&session) > 0) tell_presence(id, entry);
+    if (entry.heard_on == &session) entry.heard_on = nullptr;
+  }
+  events_.on_relays_changed(session.url().text(), false, reason, online());
+}
+
+void RelayHub::on_relay_datagram(RelaySession& session, const PeerId& sender, base::ByteView payload) {
+  const auto found = peers_.find(sender);
+  if (found == peers_.end()) return;  // a stranger: no state, no log line for each packet
+  found->second.heard_on = &session;
+  events_.on_relay_datagram({sender, base::Bytes(payload.begin(), payload.end())});
+}
+
+void RelayHub::on_relay_presence(RelaySession& session, const PeerId& peer, proto::RelayPresenceState state) {
+  const auto found = peers_.find(peer);
+  if (found == peers_.end()) return;
+  found->second.presence[&session] = to_presence(state);
+  tell_presence(peer, found->second);
+}
+
+// Nobody can be expected: invitations are not part of this version, so a knock changes nothing.
+void RelayHub::on_relay_knock(RelaySession&, const PeerId&, base::ByteView) {}
+
+// Here when any relay says so; gone only when all that speak of it say so.
+void RelayHub::tell_presence(const PeerId& peer, PeerEntry& entry) {
+  Presence merged = Presence::unknown;
+  for (const auto& [session, presence] : entry.presence) {
+    if (presence == Presence::here || merged == Presence::unknown) merged = presence;
+  }
+  if (merged == entry.told) return;
+  entry.told = merged;
+  events_.on_presence(peer, merged);
+}
+
+}  // namespace p2pd::daemon

@@ -1,0 +1,111 @@
+// All relay sessions of the daemon: the configured ones and those that peers are reached by. It picks the
+// relay for each datagram, drops what strangers send before anything looks at it, and merges presence.
+// Control thread. How it ends: co_await stop(), then destruction.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include "base/task_group.hpp"
+#include "daemon/relay_uplink.hpp"
+#include "net/relay_session.hpp"
+#include "peer/ports.hpp"
+
+namespace p2pd::daemon {
+
+// What the hub tells; called on the control thread.
+class RelayHubEvents {
+ public:
+  virtual void on_relay_datagram(RelayDatagram datagram) = 0;
+  virtual void on_presence(const base::PeerId& peer, peer::Presence presence) = 0;
+  // A session came up or went down; `online`: at least one is up.
+  virtual void on_relays_changed(const std::string& url, bool up, const std::string& reason, bool online) = 0;
+
+ protected:
+  ~RelayHubEvents() = default;
+};
+
+class RelayHub final : private net::RelayEvents {
+ public:
+  struct Config {
+    std::shared_ptr<const net::Identity> identity;
+    std::vector<net::RelayUrl> relays;  // at most 3
+    std::string ca_file;
+    std::string token;
+    bool tell_presence = true;
+  };
+  struct Status {
+    std::string url;
+    bool configured = true;  // else: a peer's
+    bool online = false;
+    std::optional<base::Duration> rtt;
+    std::string last_error;
+  };
+
+  RelayHub(boost::asio::any_io_executor executor, Config config, RelayHubEvents& events);
+  ~RelayHub();
+
+  void start();
+  [[nodiscard]] boost::asio::awaitable<void> stop();
+
+  // Whose datagrams are let in, and by which further relays they are reached. Replaces what was there.
+  void set_peer(const base::PeerId& peer, const std::vector<std::string>& relays);
+  void remove_peer(const base::PeerId& peer);
+  void send(const RelayDatagram& datagram);
+  // The network changed: dial at once instead of waiting out the back-off.
+  void retry_now();
+
+  [[nodiscard]] bool online() const;
+  // Configured relays first; the first online one is home.
+  [[nodiscard]] std::vector<Status> status() const;
+  [[nodiscard]] peer::Presence presence(const base::PeerId& peer) const;
+  // Why no relay is reachable, a sentence.
+  [[nodiscard]] std::string trouble() const;
+
+ private:
+  struct Session {
+    std::unique_ptr<net::RelaySession> relay;
+    bool configured = false;
+    bool leaving = false;
+  };
+  struct PeerEntry {
+    std::set<std::string> relays;  // further ones, by URL
+    std::map<net::RelaySession*, peer::Presence> presence;
+    net::RelaySession* heard_on = nullptr;
+    peer::Presence told = peer::Presence::unknown;
+  };
+
+  void on_relay_online(net::RelaySession& session) override;
+  void on_relay_offline(net::RelaySession& session, const std::string& reason) override;
+  void on_relay_datagram(net::RelaySession& session, const base::PeerId& sender,
+                         base::ByteView payload) override;
+  void on_relay_presence(net::RelaySession& session, const base::PeerId& peer,
+                         proto::RelayPresenceState state) override;
+  void on_relay_knock(net::RelaySession& session, const base::PeerId& sender,
+                      base::ByteView payload) override;
+
+  void add_session(const net::RelayUrl& url, bool configured);
+  void drop_unused_sessions();
+  void update_interest();
+  void tell_presence(const base::PeerId& peer, PeerEntry& entry);
+  [[nodiscard]] std::vector<net::RelaySession*> routes(const PeerEntry& entry) const;
+
+  boost::asio::any_io_executor executor_;
+  Config config_;
+  RelayHubEvents& events_;
+  std::map<std::string, Session> sessions_;
+  std::vector<std::string> order_;  // of the configured ones
+  std::unordered_map<base::PeerId, PeerEntry> peers_;
+  base::TaskGroup tasks_;
+  bool stopping_ = false;
+};
+
+}  // namespace p2pd::daemon

@@ -1,0 +1,107 @@
+// daemon.*, log.*: about the daemon itself.
+#include <nlohmann/json.hpp>
+
+#include "base/log.hpp"
+#include "daemon/node.hpp"
+#include "daemon/rpc.hpp"
+#include "daemon/status_json.hpp"
+
+namespace p2pd::daemon {
+namespace {
+
+using ipc::Method;
+using ipc::Presence;
+using ipc::Request;
+using ipc::Responder;
+using ipc::Tier;
+using ipc::Type;
+using nlohmann::json;
+
+json relays_json(const std::vector<RelayHub::Status>& relays) {
+  json out = json::array();
+  for (const auto& relay : relays) out.push_back(to_json(relay));
+  return out;
+}
+
+// The relay in use first: an online one if any, else the first configured; an object with state offline where
+// none is configured.
+json home_json(const std::vector<RelayHub::Status>& relays) {
+  for (const auto& relay : relays) {
+    if (relay.online) return to_json(relay);
+  }
+  if (!relays.empty()) return to_json(relays.front());
+  return {{"url", nullptr}, {"state", "offline"}, {"rtt_ms", nullptr}};
+}
+
+void hello(Node& node, const Request&, Responder responder) {
+  responder.ok({{"peer_id", node.id().text()}, {"version", P2PD_VERSION}, {"api", 1}});
+}
+
+}  // namespace
+
+json peer_json(Node& node, const base::PeerId& id, const peer::PeerStatus& status) {
+  return to_json(*node.book().find(id), status, node.relays().presence(id), node.board().waiting(id));
+}
+
+void status_snapshot(Node& node, std::function<void(const json&)> done) {
+  node.collect(std::nullopt, [&node, done = std::move(done)](const Node::PeerStatuses& statuses) {
+    json peers = json::array();
+    for (const auto& [id, status] : statuses) {
+      if (node.book().find(id) != nullptr) peers.push_back(peer_json(node, id, status));
+    }
+    const auto relays = node.relays().status();
+    done({{"peer_id", node.id().text()},
+          {"version", P2PD_VERSION},
+          {"relay", home_json(relays)},
+          {"relays", relays_json(relays)},
+          {"peers", std::move(peers)}});
+  });
+}
+
+void add_daemon_methods(ipc::MethodTable& table, Node& node) {
+  table.add(Method{.name = "daemon.hello",
+                   .tier = Tier::read,
+                   .summary = "Names the daemon; the first call of a client.",
+                   .params = {{"client", Type::text, Presence::optional, "the calling program, for logs"},
+                              {"version", Type::text, Presence::optional, "the calling program's version"}},
+                   .result = "who answers",
+                   .fields = {{"peer_id", Type::text, "this machine's peer ID"},
+                              {"version", Type::text, "p2pd's version"},
+                              {"api", Type::integer, "the API's version, 1"}},
+                   .handler = [&node](Request request, Responder responder) {
+                     hello(node, request, std::move(responder));
+                   }});
+  table.add(Method{
+      .name = "daemon.status",
+      .tier = Tier::read,
+      .summary = "Relay sessions and all peers with their paths.",
+      .params = {},
+      .result = "the state of the daemon",
+      .fields = {{"peer_id", Type::text, "this machine's peer ID"},
+                 {"version", Type::text, "p2pd's version"},
+                 {"relay", Type::object, "the home relay: url, state (online, connecting, offline), rtt_ms"},
+                 {"relays", Type::array, "all relay sessions"},
+                 {"peers", Type::array, "all peers, as peer.status shows one"}},
+      .handler = [&node](const Request&, Responder responder) {
+        // std::function wants to copy what it holds.
+        auto answer = std::make_shared<Responder>(std::move(responder));
+        status_snapshot(node, [answer](const json& status) { answer->ok(status); });
+      }});
+  table.add(Method{.name = "log.set_level",
+                   .tier = Tier::admin,
+                   .summary = "Changes what is logged until the daemon ends.",
+                   .params = {{"level", Type::text, Presence::required, "error, warn, info or debug"}},
+                   .result = "the level in force",
+                   .fields = {{"level", Type::text, "error, warn, info or debug"}},
+                   .handler = [](const Request& request, Responder responder) {
+                     const auto level = base::log::parse_level(*request.text("level"));
+                     if (!level) {
+                       responder.error(ErrorCode::invalid_params, "level can be error, warn, info or debug");
+                       return;
+                     }
+                     base::log::set_level(*level);
+                     responder.ok({{"level", base::log::to_string(*level)}});
+                   }});
+}
+
+}  // namespace p2pd::daemon

@@ -1,0 +1,160 @@
+#include "daemon/status_json.hpp"
+
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+namespace p2pd::daemon {
+namespace {
+
+using nlohmann::json;
+using peer::PathKind;
+
+json text_or_null(const std::string& text) { return text.empty() ? json() : json(text); }
+
+json candidate_or_null(const std::optional<proto::Candidate>& candidate) {
+  return candidate ? json(candidate->text()) : json();
+}
+
+// JSON text must be UTF-8; a body that is not goes as base64.
+bool is_utf8(std::string_view text) {
+  try {
+    (void)json(text).dump();
+    return true;
+  } catch (const json::type_error&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+json ms_or_null(const std::optional<base::Duration>& duration) {
+  if (!duration) return json();
+  // Microseconds are what there is to know; more digits would be noise.
+  return std::round(base::to_ms(*duration) * 1000.0) / 1000.0;
+}
+
+std::string_view to_string(peer::Presence presence) {
+  switch (presence) {
+    case peer::Presence::unknown:
+      return "unknown";
+    case peer::Presence::here:
+      return "here";
+    case peer::Presence::gone:
+      return "gone";
+    case peer::Presence::unavailable:
+      return "unavailable";
+  }
+  return "unknown";
+}
+
+json to_json(const KnownPeer& peer) {
+  return {{"id", peer.id.text()},  {"name", peer.name},
+          {"relays", peer.relays}, {"direct", peer.direct ? "on" : "off"},
+          {"wanted", peer.wanted}, {"files", peer.accept_files ? "accept" : "refuse"}};
+}
+
+json to_json(const RelayHub::Status& relay) {
+  return {{"url", relay.url},
+          {"state", relay.online ? "online" : "connecting"},
+          {"rtt_ms", ms_or_null(relay.rtt)},
+          {"configured", relay.configured},
+          {"error", relay.online ? json() : text_or_null(relay.last_error)}};
+}
+
+json to_json(const KnownPeer& peer, const peer::PeerStatus& status, peer::Presence presence,
+             std::uint64_t outbox) {
+  const auto bytes = [&status](PathKind kind) { return status.bytes[static_cast<std::size_t>(kind)]; };
+  json out = to_json(peer);
+  out.update(
+      {{"state", to_string(status.state)},
+       {"path", status.path ? json(to_string(*status.path)) : json()},
+       {"why_not_direct",
+        status.why_not_direct == peer::WhyNotDirect::none ? json() : json(to_string(status.why_not_direct))},
+       {"rtt_ms", ms_or_null(status.rtt)},
+       {"local_candidate", candidate_or_null(status.local_candidate)},
+       {"remote_candidate", candidate_or_null(status.remote_candidate)},
+       {"to_relay_ms", ms_or_null(status.to_relay)},
+       {"to_direct_ms", ms_or_null(status.to_direct)},
+       {"bytes",
+        {{"relay_tx", bytes(PathKind::relay).tx},
+         {"relay_rx", bytes(PathKind::relay).rx},
+         {"direct_tx", bytes(PathKind::direct).tx},
+         {"direct_rx", bytes(PathKind::direct).rx},
+         {"turn_tx", bytes(PathKind::turn).tx},
+         {"turn_rx", bytes(PathKind::turn).rx}}},
+       {"switches", status.switches},
+       {"connection", text_or_null(status.connection)},
+       {"last_error", text_or_null(status.last_error)},
+       {"presence", to_string(presence)},
+       {"outbox", outbox}});
+  return out;
+}
+
+json to_json(const store::AttemptRow& attempt) {
+  const auto ms = [](const std::optional<std::chrono::milliseconds>& value) {
+    return value ? json(value->count()) : json();
+  };
+  json candidates = json::array();
+  for (const auto& row : attempt.candidates) {
+    candidates.push_back({{"side", row.side},
+                          {"type", row.type},
+                          {"address", row.address},
+                          {"generation", row.generation},
+                          {"state", row.state},
+                          {"reason", text_or_null(row.reason)}});
+  }
+  json paths = json::array();
+  for (const auto& row : attempt.paths) {
+    paths.push_back({{"at", base::to_rfc3339(row.at)},
+                     {"path", row.to},
+                     {"from", text_or_null(row.from)},
+                     {"to", row.to},
+                     {"why_not_direct", text_or_null(row.why_not_direct)},
+                     {"reason", text_or_null(row.reason)},
+                     {"local_candidate", text_or_null(row.local_candidate)},
+                     {"remote_candidate", text_or_null(row.remote_candidate)}});
+  }
+  return {{"id", base::to_hex(base::ByteWriter().u64(attempt.id).view())},
+          {"started", base::to_rfc3339(attempt.started)},
+          {"ended", attempt.ended ? json(base::to_rfc3339(*attempt.ended)) : json()},
+          {"outcome", text_or_null(attempt.outcome)},
+          {"reason", text_or_null(attempt.reason)},
+          {"to_relay_ms", ms(attempt.to_relay)},
+          {"to_direct_ms", ms(attempt.to_direct)},
+          {"candidates", std::move(candidates)},
+          {"paths", std::move(paths)}};
+}
+
+json to_json(const store::OutboxEntry& message, const std::string& name) {
+  return {{"id", message.id},
+          {"peer", message.peer.text()},
+          {"name", text_or_null(name)},
+          {"sequence", message.sequence},
+          {"created", base::to_rfc3339(message.created)},
+          {"size", message.size},
+          {"content_type", message.content_type},
+          {"reply_to", text_or_null(message.reply_to)}};
+}
+
+json to_json(const store::InboxRow& row, const std::string& name) {
+  const store::InboundMessage& message = row.message;
+  json out = {{"cursor", row.cursor},
+              {"id", message.id},
+              {"peer", row.peer.text()},
+              {"name", text_or_null(name)},
+              {"sequence", message.sequence},
+              {"sent", base::to_rfc3339(message.sent)},
+              {"received", base::to_rfc3339(row.received)},
+              {"content_type", message.content_type},
+              {"reply_to", text_or_null(message.reply_to)}};
+  const std::string_view text = base::as_text(message.data);
+  if (message.content_type.starts_with("text/") && is_utf8(text)) {
+    out["text"] = text;
+  } else {
+    out["data_base64"] = base::to_base64(message.data);
+  }
+  return out;
+}
+
+}  // namespace p2pd::daemon
