@@ -62,6 +62,8 @@ class EventHub {
   void begin(std::uint64_t id, const nlohmann::json& state);
   // False when the subscription has ended (overflow, or the client is gone) and is to be removed.
   [[nodiscard]] bool send(Subscription& subscription, std::uint64_t id, const Event& event);
+  // The last event of a subscription that cannot follow; always false.
+  [[nodiscard]] bool overflow(Subscription& subscription, std::uint64_t id);
   void forget_gone();
 
   EventSource& source_;
