@@ -12,13 +12,17 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <variant>
 
 #include "base/bytes.hpp"
 #include "base/clock.hpp"
 #include "net/ice.hpp"
+#include "peer/link_path.hpp"
 #include "peer/path.hpp"
 #include "peer/path_stats.hpp"
+#include "proto/link_frames.hpp"
 
 namespace p2pd::peer {
 
@@ -90,6 +94,62 @@ class Link {
   // Strictly later than `now` after on_time(now); kNever when there is nothing to wait for.
   [[nodiscard]] base::TimePoint deadline() const;
   void on_time(base::TimePoint now);
+
+ private:
+  struct Notice {
+    PathKind from;
+    PathKind to;
+    std::string reason;
+  };
+
+  [[nodiscard]] LinkPath& at(PathKind kind) { return paths_[static_cast<std::size_t>(kind)]; }
+  [[nodiscard]] const LinkPath& at(PathKind kind) const { return paths_[static_cast<std::size_t>(kind)]; }
+  [[nodiscard]] LinkPath::Context context() const;
+
+  void on_frame(PathKind arrived_on, const proto::LinkProbe& probe, const proto::LinkNonce& nonce,
+                base::TimePoint now);
+  void on_frame(PathKind arrived_on, const proto::LinkAnswer& answer, const proto::LinkNonce& nonce,
+                base::TimePoint now);
+  void on_frame(PathKind arrived_on, const proto::LinkSwitched& switched, const proto::LinkNonce& nonce,
+                base::TimePoint now);
+
+  // Everything that follows from what just changed: states, the choice of path, probes, then the sink.
+  void settle(base::TimePoint now);
+  void update_paths(base::TimePoint now);
+  // True when the path in use changed.
+  bool choose_path(base::TimePoint now);
+  void send_due(base::TimePoint now);
+  void tell_sink();
+
+  void path_died(LinkPath& path, base::TimePoint now, std::string_view reason);
+  void send_probe(LinkPath& path, std::size_t size, base::TimePoint now);
+  void send_switched();
+  void repeat_switched(base::TimePoint now);
+  net::SendOutcome send(PathKind path, const proto::LinkNonce& nonce,
+                        const std::variant<proto::LinkProbe, proto::LinkAnswer, proto::LinkSwitched>& body);
+
+  LinkSink& sink_;
+  Random random_;
+  std::optional<LinkKeys> keys_;
+  std::uint64_t counter_ = 0;
+  proto::ReplayWindow seen_;
+
+  std::array<LinkPath, kPathKinds> paths_;
+  PathKind path_ = PathKind::relay;
+  std::uint64_t switches_ = 0;
+  std::uint64_t peer_switch_ = 0;  // the newest number that the other end announced
+  std::string death_reason_;       // of the path in use, the last time it died
+  // A lost `switched` leaves the other end on a dead path: it is said again a few times after a death.
+  unsigned repeats_left_ = 0;
+  base::TimePoint repeat_at_ = base::kNever;
+
+  std::optional<base::TimePoint> outstanding_since_;
+  base::TimePoint last_quic_;
+  base::TimePoint last_received_;
+
+  // For tell_sink().
+  bool kick_ = false;
+  std::optional<Notice> notice_;
 };
 
 }  // namespace p2pd::peer
