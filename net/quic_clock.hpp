@@ -25,6 +25,8 @@ class QuicClock {
     return last_;
   }
   [[nodiscard]] Stamp last() const { return last_; }
+  // `stamp` was shown to ngtcp2 a moment early: nothing before it may follow.
+  void reach(Stamp stamp) { last_ = std::max(last_, stamp); }
   // When the caller's clock reaches `stamp`; kNever for kNoStamp and for what lies beyond the clock's end.
   [[nodiscard]] base::TimePoint time(Stamp stamp) const {
     const Stamp zero = kOrigin + skew_;

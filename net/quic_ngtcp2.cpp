@@ -202,8 +202,9 @@ void Ngtcp2Connection::on_time(base::TimePoint now) {
   const QuicClock::Stamp stamp = clock_.stamp(now);
   const QuicClock::Stamp expiry = ngtcp2_conn_get_expiry(connection_.get());
   if (expiry > stamp + kDueSlack) return;
+  clock_.reach(expiry);
   in_library_ = true;
-  const int rv = ngtcp2_conn_handle_expiry(connection_.get(), std::max(stamp, expiry));
+  const int rv = ngtcp2_conn_handle_expiry(connection_.get(), clock_.last());
   in_library_ = false;
   if (rv != 0 && !farewell_) fail(rv);
 }

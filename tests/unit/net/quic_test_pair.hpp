@@ -28,17 +28,28 @@ using namespace std::chrono_literals;
 // FNV-1a, to compare long transfers without keeping them.
 class Digest {
  public:
+  static Digest of(ByteView data) {
+    Digest digest;
+    digest.add(data);
+    return digest;
+  }
   void add(ByteView data) {
     for (const std::uint8_t byte : data) value_ = (value_ ^ byte) * 1'099'511'628'211u;
     size_ += data.size();
   }
-  [[nodiscard]] std::uint64_t value() const { return value_; }
-  [[nodiscard]] std::uint64_t size() const { return size_; }
+  [[nodiscard]] bool operator==(const Digest&) const = default;
 
  private:
   std::uint64_t value_ = 14'695'981'039'346'656'037u;
   std::uint64_t size_ = 0;
 };
+
+inline Bytes pattern(std::size_t size, std::uint64_t seed) {
+  std::mt19937_64 generator(seed);
+  Bytes data(size);
+  for (std::uint8_t& byte : data) byte = static_cast<std::uint8_t>(generator());
+  return data;
+}
 
 // Records what a connection tells, and consumes what it receives unless told to hold.
 struct Recorder final : QuicEvents {
@@ -272,6 +283,36 @@ class QuicPair {
   std::priority_queue<Flight> flights_;
   std::uint64_t order_ = 0;
   int idle_steps_ = 0;
+};
+
+// Writes `data` to a new stream, never holding much more than 1 MiB unacknowledged, and finishes it.
+class Sender {
+ public:
+  Sender(QuicPair::End& end, ByteView data)
+      : end_(end), id_(end.connection->open_stream().value()), data_(data) {
+    end.events.when_acknowledged = [this](StreamId) { pump(); };
+    pump();
+  }
+  ~Sender() {
+    end_.events.when_acknowledged = [](StreamId) {};
+  }
+  Sender(const Sender&) = delete;
+  Sender& operator=(const Sender&) = delete;
+  [[nodiscard]] StreamId id() const { return id_; }
+
+ private:
+  void pump() {
+    while (!data_.empty() && end_.connection->unacknowledged(id_) < 1024 * 1024) {
+      const std::size_t count = std::min<std::size_t>(60'000, data_.size());
+      end_.connection->write(id_, data_.first(count));
+      data_ = data_.subspan(count);
+      if (data_.empty()) end_.connection->finish(id_);
+    }
+  }
+
+  QuicPair::End& end_;
+  const StreamId id_;
+  ByteView data_;
 };
 
 }  // namespace p2pd::net::test
