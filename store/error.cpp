@@ -22,9 +22,9 @@ class StoreCategory final : public boost::system::error_category {
       case StoreError::cannot_open:
         return "the database cannot be opened; check the state folder and its permissions";
       case StoreError::newer_version:
-        return "made by a newer p2pd: upgrade p2pd or use another --state-dir";
+        return "upgrade p2pd or use another --state-dir";
       case StoreError::foreign:
-        return "not a database of p2pd: move it away or use another --state-dir";
+        return "move it away or use another --state-dir";
       case StoreError::locked:
         return "in use by another p2pd: stop that one or use another --state-dir";
       case StoreError::not_found:

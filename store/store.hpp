@@ -124,8 +124,8 @@ class Store {
   void outbox_counts(Post post, Done<std::vector<OutboxCount>> done);
 
   // --- Inbox ---
-  // New messages and the high-water mark of (peer, epoch) in one durable transaction; sequences at or below
-  // the mark are dropped as repeats, the others must grow. Errors: not_found, invalid, disk_full.
+  // New messages and the high-water mark of (peer, epoch) in one durable transaction. The mark rises with
+  // each message; what is at or below it is dropped as a repeat. Errors: not_found, invalid, disk_full.
   void commit_inbox(base::PeerId peer, std::uint64_t epoch, std::vector<InboundMessage> messages, Post post,
                     Done<InboxCommit> done);
   // 0 for a new epoch.

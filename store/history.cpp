@@ -1,0 +1,175 @@
+#include <algorithm>
+#include <limits>
+
+#include "store/parts.hpp"
+
+namespace p2pd::store {
+namespace {
+
+using base::PeerId;
+using base::Result;
+
+// Past the bound the oldest of the attempt go.
+Result<void> insert_candidate(Session& session, std::uint64_t attempt, const CandidateRow& row) {
+  auto stored = session.database.run(
+      "INSERT INTO candidates (attempt, side, generation, type, address, state, reason, at) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (attempt, side, generation, type, address) "
+      "DO UPDATE SET state = excluded.state, reason = excluded.reason, at = excluded.at",
+      attempt, row.side, row.generation, row.type, row.address, row.state, row.reason, row.at);
+  if (!stored) return stored;
+  return session.database.run(
+      "DELETE FROM candidates WHERE attempt = ?1 AND row <= "
+      "(SELECT row FROM candidates WHERE attempt = ?1 ORDER BY row DESC LIMIT 1 OFFSET ?2)",
+      attempt, session.options.attempt_candidates);
+}
+
+Result<void> insert_path(Session& session, std::uint64_t attempt, const PathRow& row) {
+  auto stored = session.database.run(
+      "INSERT INTO paths (attempt, at, from_path, to_path, why_not_direct, reason, local_candidate, "
+      "remote_candidate) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+      attempt, row.at, row.from, row.to, row.why_not_direct, row.reason, row.local_candidate,
+      row.remote_candidate);
+  if (!stored) return stored;
+  return session.database.run(
+      "DELETE FROM paths WHERE attempt = ?1 AND row <= "
+      "(SELECT row FROM paths WHERE attempt = ?1 ORDER BY row DESC LIMIT 1 OFFSET ?2)",
+      attempt, session.options.attempt_paths);
+}
+
+// `now` is the newest attempt's time: the store asks no clock for it. Age is checked for every peer, since
+// one that is never dialled again would keep its rows for ever.
+Result<void> prune(Session& session, const PeerId& peer, base::WallTime now) {
+  auto old =
+      session.database.run("DELETE FROM attempts WHERE started < ?", now - session.options.attempt_age);
+  if (!old) return old;
+  return session.database.run(
+      "DELETE FROM attempts WHERE peer = ?1 AND id IN "
+      "(SELECT id FROM attempts WHERE peer = ?1 ORDER BY started DESC, id DESC LIMIT -1 OFFSET ?2)",
+      peer, session.options.attempts);
+}
+
+Result<void> insert_attempt(Session& session, const AttemptRow& row) {
+  auto stored = session.database.run(
+      "INSERT INTO attempts (id, peer, started, ended, outcome, reason, to_relay, to_direct) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+      row.id, row.peer, row.started, row.ended, row.outcome, row.reason, row.to_relay, row.to_direct);
+  if (!stored) return stored;
+  for (const CandidateRow& candidate : row.candidates) {
+    if (auto inserted = insert_candidate(session, row.id, candidate); !inserted) return inserted;
+  }
+  for (const PathRow& path : row.paths) {
+    if (auto inserted = insert_path(session, row.id, path); !inserted) return inserted;
+  }
+  return prune(session, row.peer, row.started);
+}
+
+Result<void> change_attempt(Session& session, std::uint64_t attempt, const AttemptChange& change) {
+  auto written = session.database.run(
+      "UPDATE attempts SET ended = coalesce(?2, ended), outcome = coalesce(?3, outcome), "
+      "reason = coalesce(?4, reason), to_relay = coalesce(?5, to_relay), to_direct = coalesce(?6, to_direct) "
+      "WHERE id = ?1",
+      attempt, change.ended, change.outcome, change.reason, change.to_relay, change.to_direct);
+  if (!written) return written;
+  if (session.database.changes() == 0) return store_error(StoreError::not_found, "no such attempt");
+  return {};
+}
+
+Result<void> read_candidates(Session& session, AttemptRow& attempt) {
+  Query query(session.database,
+              "SELECT side, generation, type, address, state, reason, at FROM candidates WHERE attempt = ? "
+              "ORDER BY row",
+              attempt.id);
+  while (query.next()) {
+    attempt.candidates.push_back({query.text(0), static_cast<std::uint32_t>(query.integer(1)), query.text(2),
+                                  query.text(3), query.text(4), query.text(5), query.time(6)});
+  }
+  return query.finish();
+}
+
+Result<void> read_paths(Session& session, AttemptRow& attempt) {
+  Query query(
+      session.database,
+      "SELECT at, from_path, to_path, why_not_direct, reason, local_candidate, remote_candidate FROM paths "
+      "WHERE attempt = ? ORDER BY row",
+      attempt.id);
+  while (query.next()) {
+    attempt.paths.push_back({query.time(0), query.text(1), query.text(2), query.text(3), query.text(4),
+                             query.text(5), query.text(6)});
+  }
+  return query.finish();
+}
+
+std::optional<std::chrono::milliseconds> read_duration(const Query& query, int column) {
+  if (query.null(column)) return std::nullopt;
+  return std::chrono::milliseconds(query.integer(column));
+}
+
+Result<std::vector<AttemptRow>> select_history(Session& session, const PeerId& peer, std::size_t limit) {
+  std::vector<AttemptRow> attempts;
+  Query query(
+      session.database,
+      "SELECT id, started, ended, outcome, reason, to_relay, to_direct FROM attempts WHERE peer = ? "
+      "ORDER BY started DESC, id DESC LIMIT ?",
+      peer,
+      static_cast<std::int64_t>(std::min<std::uint64_t>(limit, std::numeric_limits<std::int64_t>::max())));
+  while (query.next()) {
+    AttemptRow row;
+    row.id = query.natural(0);
+    row.peer = peer;
+    row.started = query.time(1);
+    if (!query.null(2)) row.ended = query.time(2);
+    row.outcome = query.text(3);
+    row.reason = query.text(4);
+    row.to_relay = read_duration(query, 5);
+    row.to_direct = read_duration(query, 6);
+    attempts.push_back(std::move(row));
+  }
+  if (query.failed()) return query.error();
+  for (AttemptRow& attempt : attempts) {
+    if (auto read = read_candidates(session, attempt); !read) return read.error();
+    if (auto read = read_paths(session, attempt); !read) return read.error();
+  }
+  return attempts;
+}
+
+}  // namespace
+
+void Store::begin_attempt(AttemptRow attempt) {
+  record(parts_->writer, sizeof attempt,
+         [attempt = std::move(attempt)](Session& session) { return insert_attempt(session, attempt); });
+}
+
+void Store::add_candidate(std::uint64_t attempt, CandidateRow candidate) {
+  record(parts_->writer, sizeof candidate, [attempt, candidate = std::move(candidate)](Session& session) {
+    return insert_candidate(session, attempt, candidate);
+  });
+}
+
+void Store::add_path(std::uint64_t attempt, PathRow path) {
+  record(parts_->writer, sizeof path,
+         [attempt, path = std::move(path)](Session& session) { return insert_path(session, attempt, path); });
+}
+
+void Store::update_attempt(std::uint64_t attempt, AttemptChange change) {
+  record(parts_->writer, sizeof change, [attempt, change = std::move(change)](Session& session) {
+    return change_attempt(session, attempt, change);
+  });
+}
+
+void Store::finish_attempt(std::uint64_t attempt, std::string outcome, std::string reason,
+                           base::WallTime ended) {
+  AttemptChange change;
+  change.outcome = std::move(outcome);
+  change.reason = std::move(reason);
+  change.ended = ended;
+  update_attempt(attempt, std::move(change));
+}
+
+void Store::list_history(base::PeerId peer, std::size_t limit, Post post,
+                         Done<std::vector<AttemptRow>> done) {
+  call<std::vector<AttemptRow>>(parts_->writer, JobKind::read, 0, std::move(post), std::move(done),
+                                [=](Session& session) { return select_history(session, peer, limit); });
+}
+
+}  // namespace p2pd::store

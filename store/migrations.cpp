@@ -1,0 +1,160 @@
+#include "store/migrations.hpp"
+
+#include <array>
+
+#include <fmt/format.h>
+
+namespace p2pd::store {
+namespace {
+
+// A peer's row in `mailboxes` outlives the peer: an outbox number used twice under one message epoch would be
+// dropped by the receiver as a repeat. So do the marks, or a peer that is removed and added again could store
+// a message twice.
+constexpr const char* kPeersAndMessages = R"sql(
+  CREATE TABLE meta (
+    key TEXT PRIMARY KEY,
+    value NOT NULL
+  ) WITHOUT ROWID;
+
+  CREATE TABLE peers (
+    id BLOB PRIMARY KEY CHECK (length(id) = 32),
+    name TEXT NOT NULL UNIQUE,
+    relays TEXT NOT NULL,                -- URLs, one a line
+    wanted INTEGER NOT NULL,
+    direct INTEGER NOT NULL,
+    files INTEGER NOT NULL,
+    added INTEGER NOT NULL               -- this and every time: milliseconds since 1970
+  ) WITHOUT ROWID;
+
+  CREATE TABLE mailboxes (
+    peer BLOB PRIMARY KEY CHECK (length(peer) = 32),
+    last_sequence INTEGER NOT NULL DEFAULT 0,   -- the highest number given to an outgoing message
+    outbox_messages INTEGER NOT NULL DEFAULT 0,
+    outbox_bytes INTEGER NOT NULL DEFAULT 0,
+    inbox_messages INTEGER NOT NULL DEFAULT 0,
+    inbox_bytes INTEGER NOT NULL DEFAULT 0
+  ) WITHOUT ROWID;
+
+  CREATE TABLE outbox (
+    row INTEGER PRIMARY KEY,
+    peer BLOB NOT NULL REFERENCES peers (id) ON DELETE CASCADE,
+    sequence INTEGER NOT NULL,
+    id TEXT NOT NULL UNIQUE,
+    created INTEGER NOT NULL,
+    content_type TEXT NOT NULL,
+    reply_to TEXT NOT NULL,
+    data BLOB NOT NULL,
+    UNIQUE (peer, sequence)
+  );
+
+  CREATE TABLE inbox (
+    cursor INTEGER PRIMARY KEY AUTOINCREMENT,
+    peer BLOB NOT NULL REFERENCES peers (id) ON DELETE CASCADE,
+    sequence INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    sent INTEGER NOT NULL,
+    received INTEGER NOT NULL,
+    content_type TEXT NOT NULL,
+    reply_to TEXT NOT NULL,
+    data BLOB NOT NULL
+  );
+  CREATE INDEX inbox_by_peer ON inbox (peer, cursor);
+
+  CREATE TABLE inbox_marks (
+    row INTEGER PRIMARY KEY AUTOINCREMENT,
+    peer BLOB NOT NULL,
+    epoch INTEGER NOT NULL,              -- 64 bits, compared for equality only
+    high_water INTEGER NOT NULL,
+    UNIQUE (peer, epoch)
+  );
+)sql";
+
+constexpr const char* kHistory = R"sql(
+  CREATE TABLE attempts (
+    id INTEGER PRIMARY KEY,              -- 64 random bits
+    peer BLOB NOT NULL REFERENCES peers (id) ON DELETE CASCADE,
+    started INTEGER NOT NULL,
+    ended INTEGER,
+    outcome TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    to_relay INTEGER,                    -- milliseconds
+    to_direct INTEGER
+  );
+  CREATE INDEX attempts_by_peer ON attempts (peer, started);
+  CREATE INDEX attempts_by_age ON attempts (started);
+
+  CREATE TABLE candidates (
+    row INTEGER PRIMARY KEY,
+    attempt INTEGER NOT NULL REFERENCES attempts (id) ON DELETE CASCADE,
+    side TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    address TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    UNIQUE (attempt, side, generation, type, address)
+  );
+
+  CREATE TABLE paths (
+    row INTEGER PRIMARY KEY,
+    attempt INTEGER NOT NULL REFERENCES attempts (id) ON DELETE CASCADE,
+    at INTEGER NOT NULL,
+    from_path TEXT NOT NULL,
+    to_path TEXT NOT NULL,
+    why_not_direct TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    local_candidate TEXT NOT NULL,
+    remote_candidate TEXT NOT NULL
+  );
+  CREATE INDEX paths_by_attempt ON paths (attempt, row);
+)sql";
+
+constexpr std::array kMigrations = {kPeersAndMessages, kHistory};
+
+}  // namespace
+
+std::span<const char* const> migrations() { return kMigrations; }
+
+base::Result<std::int64_t> schema_version(Database& database) {
+  const auto version = database.value("PRAGMA user_version");
+  if (!version) return version.error();
+  return version->value_or(0);
+}
+
+base::Result<void> check_schema(Database& database, std::int64_t known) {
+  const auto tables = database.value("SELECT count(*) FROM sqlite_master");
+  if (!tables) return tables.error();
+  if (tables->value_or(0) == 0) return {};  // new, or made a moment ago by a program that was killed
+  const auto application = database.value("PRAGMA application_id");
+  if (!application) return application.error();
+  const auto version = schema_version(database);
+  if (!version) return version.error();
+  if (application->value_or(0) != kApplicationId || *version < 1) {
+    return store_error(StoreError::foreign, "not a database of p2pd");
+  }
+  if (*version > known) {
+    return store_error(
+        StoreError::newer_version,
+        fmt::format("made by a newer p2pd (schema {}, this program knows {})", *version, known));
+  }
+  return {};
+}
+
+base::Result<void> migrate(Database& database, std::span<const char* const> steps) {
+  const auto version = schema_version(database);
+  if (!version) return version.error();
+  for (std::size_t done = static_cast<std::size_t>(*version); done < steps.size(); ++done) {
+    Transaction transaction(database);
+    if (auto begun = transaction.begin(); !begun) return begun;
+    const std::string number =
+        fmt::format("PRAGMA user_version = {}; PRAGMA application_id = {};", done + 1, kApplicationId);
+    for (const std::string& sql : {std::string(steps[done]), number}) {
+      if (auto executed = database.execute(sql); !executed) return executed;
+    }
+    if (auto committed = transaction.commit(); !committed) return committed;
+  }
+  return {};
+}
+
+}  // namespace p2pd::store

@@ -1,0 +1,192 @@
+#include <algorithm>
+#include <limits>
+
+#include "store/parts.hpp"
+
+namespace p2pd::store {
+namespace {
+
+using base::PeerId;
+using base::Result;
+
+// A sequence as it can be compared in the database: larger ones mean the same there.
+std::uint64_t clamped(std::uint64_t sequence) {
+  return std::min<std::uint64_t>(sequence, std::numeric_limits<std::int64_t>::max());
+}
+
+base::Error insert_failure(const base::Error& error) {
+  if (error.code == make_error_code(StoreError::not_found))
+    return store_error(StoreError::not_found, "no such peer");
+  if (error.code == make_error_code(StoreError::already_exists)) {
+    return store_error(StoreError::already_exists, "a message ID");
+  }
+  return error;
+}
+
+// Takes the next number and the quota in one step; nothing when there is no room (or no such peer).
+Result<std::optional<std::uint64_t>> take_number(Session& session, const PeerId& peer, std::uint64_t size) {
+  Query query(
+      session.database,
+      "UPDATE mailboxes SET last_sequence = last_sequence + 1, outbox_messages = outbox_messages + 1, "
+      "outbox_bytes = outbox_bytes + ?2 "
+      "WHERE peer = ?1 AND outbox_messages < ?3 AND outbox_bytes + ?2 <= ?4 RETURNING last_sequence",
+      peer, size, session.options.outbox_messages, session.options.outbox_bytes);
+  std::optional<std::uint64_t> number;
+  if (query.next()) number = query.natural(0);
+  if (auto finished = query.finish(); !finished) return finished.error();
+  return number;
+}
+
+Result<OutboxRef> append(Session& session, const PeerId& peer, const OutboxRow& message) {
+  if (auto space = session.require_space(); !space) return space.error();
+  const auto number = take_number(session, peer, message.data.size());
+  if (!number) return number.error();
+  if (!*number) {
+    const auto known = session.database.value("SELECT 1 FROM peers WHERE id = ?", peer);
+    if (!known) return known.error();
+    return *known ? store_error(StoreError::quota, "outbox")
+                  : store_error(StoreError::not_found, "no such peer");
+  }
+  const auto stored = session.database.run(
+      "INSERT INTO outbox (peer, sequence, id, created, content_type, reply_to, data) VALUES (?, ?, ?, ?, ?, "
+      "?, ?)",
+      peer, **number, message.id, message.created, message.content_type, message.reply_to, message.data);
+  if (!stored) return insert_failure(stored.error());
+  return OutboxRef{**number, message.id};
+}
+
+Result<std::vector<OutboxRow>> load(Session& session, const PeerId& peer, std::uint64_t after,
+                                    std::uint64_t limit, std::size_t max_bytes) {
+  std::vector<OutboxRow> rows;
+  std::size_t bytes = 0;
+  Query query(session.database,
+              "SELECT sequence, id, created, content_type, reply_to, data FROM outbox WHERE peer = ? AND "
+              "sequence > ? "
+              "ORDER BY sequence LIMIT ?",
+              peer, clamped(after), clamped(limit));
+  while ((rows.empty() || bytes < max_bytes) && query.next()) {
+    rows.push_back(
+        {query.natural(0), query.text(1), query.time(2), query.text(3), query.text(4), query.bytes(5)});
+    bytes += rows.back().data.size();
+  }
+  if (query.failed()) return query.error();
+  return rows;
+}
+
+Result<void> give_back(Session& session, const PeerId& peer, std::uint64_t messages, std::uint64_t bytes) {
+  if (messages == 0) return {};
+  return session.database.run(
+      "UPDATE mailboxes SET outbox_messages = outbox_messages - ?2, outbox_bytes = outbox_bytes - ?3 WHERE "
+      "peer = ?1",
+      peer, messages, bytes);
+}
+
+Result<std::vector<OutboxRef>> delete_delivered(Session& session, const PeerId& peer, std::uint64_t up_to) {
+  std::vector<OutboxRef> delivered;
+  std::uint64_t bytes = 0;
+  Query query(session.database,
+              "DELETE FROM outbox WHERE peer = ? AND sequence <= ? RETURNING sequence, id, length(data)",
+              peer, clamped(up_to));
+  while (query.next()) {
+    delivered.push_back({query.natural(0), query.text(1)});
+    bytes += query.natural(2);
+  }
+  if (query.failed()) return query.error();
+  if (auto given = give_back(session, peer, delivered.size(), bytes); !given) return given.error();
+  // RETURNING promises no order.
+  std::sort(delivered.begin(), delivered.end(),
+            [](const OutboxRef& a, const OutboxRef& b) { return a.sequence < b.sequence; });
+  return delivered;
+}
+
+OutboxEntry read_entry(const Query& query) {
+  return {query.peer(0), query.natural(1), query.text(2),   query.time(3),
+          query.text(4), query.text(5),    query.natural(6)};
+}
+
+Result<std::vector<OutboxEntry>> read_entries(Query& query) {
+  std::vector<OutboxEntry> entries;
+  while (query.next()) entries.push_back(read_entry(query));
+  if (query.failed()) return query.error();
+  return entries;
+}
+
+Result<std::vector<OutboxEntry>> list(Session& session, const std::optional<PeerId>& peer,
+                                      std::uint64_t limit) {
+  if (peer) {
+    Query query(
+        session.database,
+        "SELECT peer, sequence, id, created, content_type, reply_to, length(data) FROM outbox WHERE peer = ? "
+        "ORDER BY sequence LIMIT ?",
+        *peer, clamped(limit));
+    return read_entries(query);
+  }
+  Query query(session.database,
+              "SELECT peer, sequence, id, created, content_type, reply_to, length(data) FROM outbox "
+              "ORDER BY peer, sequence LIMIT ?",
+              clamped(limit));
+  return read_entries(query);
+}
+
+Result<OutboxEntry> cancel(Session& session, const std::string& id) {
+  Query query(session.database,
+              "DELETE FROM outbox WHERE id = ? "
+              "RETURNING peer, sequence, id, created, content_type, reply_to, length(data)",
+              id);
+  const auto entries = read_entries(query);
+  if (!entries) return entries.error();
+  if (entries->empty()) return store_error(StoreError::not_found, "no such message waits");
+  const OutboxEntry& entry = entries->front();
+  if (auto given = give_back(session, entry.peer, 1, entry.size); !given) return given.error();
+  return entry;
+}
+
+Result<std::vector<OutboxCount>> count(Session& session) {
+  std::vector<OutboxCount> counts;
+  Query query(
+      session.database,
+      "SELECT peer, outbox_messages, outbox_bytes FROM mailboxes WHERE outbox_messages > 0 ORDER BY peer");
+  while (query.next()) counts.push_back({query.peer(0), query.natural(1), query.natural(2)});
+  if (query.failed()) return query.error();
+  return counts;
+}
+
+}  // namespace
+
+void Store::append_outbox(base::PeerId peer, OutboxRow message, Post post, Done<OutboxRef> done) {
+  const std::size_t size = message.data.size() + message.content_type.size();
+  call<OutboxRef>(
+      parts_->writer, JobKind::durable, size, std::move(post), std::move(done),
+      [peer, message = std::move(message)](Session& session) { return append(session, peer, message); });
+}
+
+void Store::load_outbox(base::PeerId peer, std::uint64_t after, std::size_t limit, std::size_t max_bytes,
+                        Post post, Done<std::vector<OutboxRow>> done) {
+  call<std::vector<OutboxRow>>(
+      parts_->writer, JobKind::read, 0, std::move(post), std::move(done),
+      [=](Session& session) { return load(session, peer, after, limit, max_bytes); });
+}
+
+void Store::outbox_delivered(base::PeerId peer, std::uint64_t up_to, Post post,
+                             Done<std::vector<OutboxRef>> done) {
+  const JobKind kind = done ? JobKind::durable : JobKind::record;
+  call<std::vector<OutboxRef>>(parts_->writer, kind, 0, std::move(post), std::move(done),
+                               [=](Session& session) { return delete_delivered(session, peer, up_to); });
+}
+
+void Store::list_outbox(std::optional<base::PeerId> peer, std::size_t limit, Post post,
+                        Done<std::vector<OutboxEntry>> done) {
+  call<std::vector<OutboxEntry>>(parts_->writer, JobKind::read, 0, std::move(post), std::move(done),
+                                 [=](Session& session) { return list(session, peer, limit); });
+}
+
+void Store::cancel_outbox(std::string id, Post post, Done<OutboxEntry> done) {
+  call<OutboxEntry>(parts_->writer, JobKind::durable, 0, std::move(post), std::move(done),
+                    [id = std::move(id)](Session& session) { return cancel(session, id); });
+}
+
+void Store::outbox_counts(Post post, Done<std::vector<OutboxCount>> done) {
+  call<std::vector<OutboxCount>>(parts_->writer, JobKind::read, 0, std::move(post), std::move(done), count);
+}
+
+}  // namespace p2pd::store
