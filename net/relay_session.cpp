@@ -1,0 +1,463 @@
+#include "net/relay_session.hpp"
+
+#include <algorithm>
+#include <set>
+#include <span>
+#include <variant>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
+
+#include "base/log.hpp"
+#include "base/random.hpp"
+#include "base/task_group.hpp"
+#include "base/within.hpp"
+#include "net/relay_error.hpp"
+#include "net/relay_handshake.hpp"
+#include "net/relay_keepalive.hpp"
+#include "net/relay_queue.hpp"
+#include "net/relay_transport.hpp"
+#include "proto/error.hpp"
+
+namespace p2pd::net {
+namespace {
+
+namespace asio = boost::asio;
+namespace log = base::log;
+using std::chrono::milliseconds;
+
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+// A session that lasted this long was a good one: the back-off begins anew.
+constexpr std::chrono::seconds kProvenSession{5};
+constexpr milliseconds kFlushAtStop{250};
+// Clients of a restarting relay come back spread over this time.
+constexpr milliseconds kDrainSpread{1'500};
+constexpr double kBackoffGrowth = 1.5;
+
+bool is(const base::Error& error, RelayError code) { return error.code == make_error_code(code); }
+
+// Trying again soon mends none of these.
+bool needs_a_person(const base::Error& error) {
+  return is(error, RelayError::certificate_refused) || is(error, RelayError::wrong_relay_key) ||
+         is(error, RelayError::authentication_failed) || is(error, RelayError::not_permitted) ||
+         is(error, RelayError::bad_tls_files);
+}
+
+template <class... Handlers>
+struct Overloaded : Handlers... {
+  using Handlers::operator()...;
+};
+
+}  // namespace
+
+std::string_view to_string(RelaySessionState state) {
+  switch (state) {
+    case RelaySessionState::stopped:
+      return "stopped";
+    case RelaySessionState::connecting:
+      return "connecting";
+    case RelaySessionState::authenticating:
+      return "authenticating";
+    case RelaySessionState::online:
+      return "online";
+    case RelaySessionState::backing_off:
+      return "backing_off";
+  }
+  return "stopped";
+}
+
+class RelaySession::Impl {
+ public:
+  Impl(RelaySession& owner, asio::any_io_executor executor, RelaySessionConfig config, RelayEvents& events)
+      : owner_(owner),
+        config_(std::move(config)),
+        url_text_(config_.url.text()),
+        events_(events),
+        tasks_(executor),
+        queue_(RelayQueue::Limits{.datagrams = config_.queue_datagrams, .bytes = config_.queue_bytes}),
+        wake_(executor),
+        backoff_(executor),
+        flushed_(executor) {}
+
+  void start() { tasks_.spawn("relay session", run()); }
+  asio::awaitable<void> stop();
+  bool send(const base::PeerId& to, base::ByteView datagram);
+  bool knock(const base::PeerId& to, base::ByteView payload);
+  void set_interest(std::vector<base::PeerId> peers);
+  void retry_now();
+
+  RelaySession& owner_;
+  const RelaySessionConfig config_;
+  const std::string url_text_;
+  RelayEvents& events_;
+  RelaySessionState state_ = RelaySessionState::stopped;
+  RelaySessionStats stats_;
+  std::string last_error_;
+  std::optional<RelayAgreement> agreement_;
+  RelayKeepalive keepalive_;
+
+ private:
+  asio::awaitable<void> run();
+  asio::awaitable<base::Result<>> run_connecting();
+  asio::awaitable<base::Error> run_online();
+  asio::awaitable<void> run_backing_off(milliseconds delay);
+
+  asio::awaitable<base::Result<>> dial();
+  asio::awaitable<base::Error> read_frames();
+  asio::awaitable<base::Error> write_frames();
+  asio::awaitable<base::Error> keep_alive();
+
+  std::optional<base::Error> handle(base::ByteView message);
+  void queue_control(base::Bytes frame);
+  void wake_writer();
+  void tell_interest();
+  void queue_interest(proto::RelayInterestOp op, const std::vector<base::PeerId>& peers);
+  void note_failure(const base::Error& error);
+  milliseconds next_delay(const base::Error& error);
+
+  base::TaskGroup tasks_;
+  std::unique_ptr<RelayTransport> transport_;  // from connected to the end of the session
+  std::shared_ptr<const TlsContext> tls_;
+  RelayQueue queue_;
+  bool writing_ = false;
+  asio::steady_timer wake_;  // the writer waits on it for a frame
+  asio::steady_timer backoff_;
+  asio::steady_timer flushed_;
+  std::vector<base::PeerId> interest_;
+  std::set<base::PeerId> told_interest_;
+  unsigned failures_ = 0;  // in a row
+  bool bind_tls_ = true;
+  bool stopping_ = false;
+};
+
+asio::awaitable<void> RelaySession::Impl::run() {
+  while (!stopping_) {
+    state_ = RelaySessionState::connecting;
+    const base::Result<> connected = co_await run_connecting();
+    if (stopping_) break;
+    base::Error end;
+    if (connected) {
+      end = co_await run_online();
+    } else {
+      end = connected.error();
+      ++stats_.failures;
+      transport_.reset();
+    }
+    if (stopping_) break;
+    const milliseconds delay = next_delay(end);
+    log::debug("relay", "waiting before the next dial", {{"url", url_text_}, {"ms", delay.count()}});
+    co_await run_backing_off(delay);
+  }
+}
+
+asio::awaitable<base::Result<>> RelaySession::Impl::run_connecting() {
+  auto dialled = co_await base::within(config_.connect_timeout, dial());
+  base::Result<> result;
+  if (!dialled) {
+    result = base::Error(
+        make_error_code(RelayError::timed_out),
+        fmt::format("{} {}",
+                    state_ == RelaySessionState::authenticating ? "authenticating to" : "connecting to",
+                    config_.url.authority()));
+  } else {
+    result = *dialled;
+  }
+  if (result.has_error() && !stopping_) note_failure(result.error());
+  co_return result;
+}
+
+asio::awaitable<base::Result<>> RelaySession::Impl::dial() {
+  if (config_.url.tls && !tls_) {
+    auto tls = TlsContext::client(config_.ca_file);
+    if (!tls) co_return tls.error();
+    tls_ = std::move(*tls);
+  }
+  auto transport = co_await RelayTransport::dial(config_.url, tls_);
+  if (!transport) co_return transport.error();
+  transport_ = std::move(*transport);
+  state_ = RelaySessionState::authenticating;
+  RelayHandshake handshake{config_.identity, config_.url.authority(), config_.token, config_.relay_key,
+                           bind_tls_};
+  auto agreed =
+      co_await base::within(config_.auth_timeout, authenticate_to_relay(*transport_, std::move(handshake)));
+  if (!agreed) {
+    co_return base::Error(make_error_code(RelayError::timed_out),
+                          "authenticating to " + config_.url.authority());
+  }
+  if (!*agreed) co_return agreed->error();
+  agreement_ = std::move(**agreed);
+  co_return base::Result<>();
+}
+
+asio::awaitable<base::Error> RelaySession::Impl::run_online() {
+  using namespace asio::experimental::awaitable_operators;
+  const auto since = asio::steady_timer::clock_type::now();
+  state_ = RelaySessionState::online;
+  ++stats_.sessions;
+  last_error_.clear();
+  keepalive_ = RelayKeepalive();
+  transport_->set_max_message(proto::kRelayMaxFrame);
+  log::info(
+      "relay", "online",
+      {{"url", url_text_}, {"relay", agreement_->relay}, {"max_payload", agreement_->welcome.max_payload}});
+  told_interest_.clear();
+  tell_interest();
+  events_.on_relay_online(owner_);
+
+  // The first to end ends the others.
+  const auto ended = co_await (read_frames() || write_frames() || keep_alive());
+  const base::Error end = std::visit([](const base::Error& error) { return error; }, ended);
+  transport_.reset();
+  queue_.clear();
+  flushed_.cancel();
+  state_ = RelaySessionState::connecting;
+  if (stopping_) co_return end;
+  if (asio::steady_timer::clock_type::now() - since >= kProvenSession) failures_ = 0;
+  note_failure(end);
+  events_.on_relay_offline(owner_, last_error_);
+  co_return end;
+}
+
+asio::awaitable<void> RelaySession::Impl::run_backing_off(milliseconds delay) {
+  state_ = RelaySessionState::backing_off;
+  backoff_.expires_after(delay);
+  co_await backoff_.async_wait(kAwait);
+}
+
+asio::awaitable<base::Error> RelaySession::Impl::read_frames() {
+  for (;;) {
+    const auto message = co_await transport_->read();
+    if (!message) co_return message.error();
+    auto end = handle(*message);
+    if (end) co_return std::move(*end);
+  }
+}
+
+asio::awaitable<base::Error> RelaySession::Impl::write_frames() {
+  for (;;) {
+    const auto frame = queue_.pop();
+    if (!frame) {
+      flushed_.cancel();
+      wake_.expires_at(asio::steady_timer::time_point::max());
+      co_await wake_.async_wait(kAwait);
+      const auto cancellation = co_await asio::this_coro::cancellation_state;
+      if (cancellation.cancelled() != asio::cancellation_type::none) {
+        co_return base::Error(asio::error::operation_aborted);
+      }
+      continue;
+    }
+    writing_ = true;
+    const auto written = co_await transport_->write(frame->bytes);
+    writing_ = false;
+    if (!written) co_return written.error();
+    if (frame->datagram) ++stats_.sent;
+  }
+}
+
+asio::awaitable<base::Error> RelaySession::Impl::keep_alive() {
+  asio::steady_timer timer(co_await asio::this_coro::executor);
+  for (;;) {
+    const auto ping = keepalive_.next_ping(asio::steady_timer::clock_type::now());
+    if (!ping) co_return base::Error(make_error_code(RelayError::silent), "two pings stand unanswered");
+    queue_control(proto::encode(proto::RelayPing{*ping}));
+    timer.expires_after(config_.keepalive);
+    const auto [error] = co_await timer.async_wait(kAwait);
+    if (error) co_return base::Error(error);
+  }
+}
+
+std::optional<base::Error> RelaySession::Impl::handle(base::ByteView message) {
+  const auto frame = proto::parse_relay_frame(message);
+  if (!frame) {
+    if (frame.error().code == make_error_code(proto::FrameError::unknown_type)) return std::nullopt;
+    return base::Error(make_error_code(RelayError::bad_frame), frame.error().message());
+  }
+  if (stopping_) return std::nullopt;
+  return std::visit(Overloaded{
+                        [this](const proto::RelayReceived& received) -> std::optional<base::Error> {
+                          ++stats_.received;
+                          events_.on_relay_datagram(owner_, received.from, received.payload);
+                          return std::nullopt;
+                        },
+                        [this](const proto::RelayPresence& presence) -> std::optional<base::Error> {
+                          events_.on_relay_presence(owner_, presence.peer, presence.state);
+                          return std::nullopt;
+                        },
+                        [this](const proto::RelayKnocked& knocked) -> std::optional<base::Error> {
+                          events_.on_relay_knock(owner_, knocked.from, knocked.payload);
+                          return std::nullopt;
+                        },
+                        [this](const proto::RelayPing& ping) -> std::optional<base::Error> {
+                          queue_control(proto::encode(proto::RelayPong{ping.opaque}));
+                          return std::nullopt;
+                        },
+                        [this](const proto::RelayPong& pong) -> std::optional<base::Error> {
+                          keepalive_.on_pong(pong.opaque, asio::steady_timer::clock_type::now());
+                          return std::nullopt;
+                        },
+                        [this](const proto::RelayLimits& limits) -> std::optional<base::Error> {
+                          log::debug("relay", "limits",
+                                     {{"url", url_text_},
+                                      {"packets_per_second", limits.packets_per_second},
+                                      {"bytes_per_second", limits.bytes_per_second}});
+                          return std::nullopt;
+                        },
+                        [](const proto::RelayGoodbye& goodbye) -> std::optional<base::Error> {
+                          return goodbye_error(goodbye);
+                        },
+                        [](const auto&) -> std::optional<base::Error> {
+                          return base::Error(make_error_code(RelayError::bad_frame),
+                                             "a handshake frame after the handshake");
+                        },
+                    },
+                    *frame);
+}
+
+void RelaySession::Impl::note_failure(const base::Error& error) {
+  std::string sentence = error.message();
+  // The same reason every few seconds is one line, not a thousand.
+  if (sentence != last_error_) {
+    log::warn("relay", "not online", {{"url", url_text_}, {"reason", sentence}});
+  } else {
+    log::debug("relay", "not online", {{"url", url_text_}, {"reason", sentence}});
+  }
+  last_error_ = std::move(sentence);
+  // Where a proxy ends TLS in front of the relay, the relay cannot know our exporter. A relay that ends TLS
+  // itself takes no unbound signature, so nobody gains by making us try one.
+  if (is(error, RelayError::authentication_failed) && config_.url.tls) bind_tls_ = !bind_tls_;
+}
+
+milliseconds RelaySession::Impl::next_delay(const base::Error& error) {
+  const double jitter = base::random_unit();
+  if (is(error, RelayError::superseded)) {
+    return milliseconds(static_cast<std::int64_t>(static_cast<double>(config_.superseded_backoff.count()) *
+                                                  (1 + jitter / 2)));
+  }
+  double delay = static_cast<double>(config_.backoff_min.count());
+  const double max = static_cast<double>(config_.backoff_max.count());
+  for (unsigned i = 0; i < failures_ && delay < max; ++i) delay *= kBackoffGrowth;
+  ++failures_;
+  if (needs_a_person(error)) delay = std::max(delay, static_cast<double>(config_.refused_backoff.count()));
+  delay = std::min(delay, max) * (0.5 + jitter / 2);
+  if (is(error, RelayError::draining))
+    delay += static_cast<double>(kDrainSpread.count()) * base::random_unit();
+  return milliseconds(static_cast<std::int64_t>(delay));
+}
+
+void RelaySession::Impl::wake_writer() { wake_.cancel(); }
+
+void RelaySession::Impl::queue_control(base::Bytes frame) {
+  if (queue_.push_control(std::move(frame))) {
+    wake_writer();
+  } else {
+    // Thousands of frames that nobody takes: the pings are among them, so this is a dead relay, seen early.
+    transport_->abort();
+  }
+}
+
+bool RelaySession::Impl::send(const base::PeerId& to, base::ByteView datagram) {
+  if (state_ != RelaySessionState::online || datagram.empty() || datagram.size() > owner_.max_payload()) {
+    return false;
+  }
+  stats_.dropped += queue_.push_datagram(proto::encode(proto::RelaySend{to, datagram}));
+  wake_writer();
+  return true;
+}
+
+bool RelaySession::Impl::knock(const base::PeerId& to, base::ByteView payload) {
+  if (state_ != RelaySessionState::online || payload.empty() || payload.size() > proto::kRelayMaxKnock) {
+    return false;
+  }
+  queue_control(proto::encode(proto::RelayKnock{to, payload}));
+  return true;
+}
+
+void RelaySession::Impl::set_interest(std::vector<base::PeerId> peers) {
+  interest_ = std::move(peers);
+  if (state_ == RelaySessionState::online) tell_interest();
+}
+
+// Tells the relay what changed since it was last told; a fresh session has been told nothing.
+void RelaySession::Impl::tell_interest() {
+  const std::size_t limit = agreement_->welcome.max_interest;
+  std::set<base::PeerId> wanted;
+  for (const base::PeerId& peer : interest_) {
+    if (wanted.size() == limit && !wanted.contains(peer)) {
+      log::warn("relay", "the relay takes interest in fewer peers than there are",
+                {{"url", url_text_}, {"peers", interest_.size()}, {"taken", limit}});
+      break;
+    }
+    wanted.insert(peer);
+  }
+  std::vector<base::PeerId> removed;
+  std::vector<base::PeerId> added;
+  std::set_difference(told_interest_.begin(), told_interest_.end(), wanted.begin(), wanted.end(),
+                      std::back_inserter(removed));
+  std::set_difference(wanted.begin(), wanted.end(), told_interest_.begin(), told_interest_.end(),
+                      std::back_inserter(added));
+  // First what goes, so that the relay's limit is never passed on the way.
+  queue_interest(proto::RelayInterestOp::remove, removed);
+  queue_interest(proto::RelayInterestOp::add, added);
+  told_interest_ = std::move(wanted);
+}
+
+void RelaySession::Impl::queue_interest(proto::RelayInterestOp op, const std::vector<base::PeerId>& peers) {
+  for (std::size_t at = 0; at < peers.size(); at += proto::kRelayMaxInterest) {
+    const std::size_t count = std::min(proto::kRelayMaxInterest, peers.size() - at);
+    proto::RelayInterest frame;
+    frame.op = op;
+    frame.peers.assign(peers.begin() + static_cast<std::ptrdiff_t>(at),
+                       peers.begin() + static_cast<std::ptrdiff_t>(at + count));
+    queue_control(proto::encode(frame));
+  }
+}
+
+void RelaySession::Impl::retry_now() {
+  failures_ = 0;
+  if (state_ == RelaySessionState::backing_off) backoff_.cancel();
+}
+
+asio::awaitable<void> RelaySession::Impl::stop() {
+  stopping_ = true;
+  // The last datagrams are often the ones that tell peers goodbye.
+  if (state_ == RelaySessionState::online && (writing_ || !queue_.empty())) {
+    flushed_.expires_after(kFlushAtStop);
+    co_await flushed_.async_wait(kAwait);
+  }
+  tasks_.cancel();
+  co_await tasks_.join();
+  transport_.reset();
+  state_ = RelaySessionState::stopped;
+}
+
+RelaySession::RelaySession(asio::any_io_executor executor, RelaySessionConfig config, RelayEvents& events)
+    : impl_(std::make_unique<Impl>(*this, std::move(executor), std::move(config), events)) {}
+RelaySession::~RelaySession() = default;
+
+void RelaySession::start() { impl_->start(); }
+asio::awaitable<void> RelaySession::stop() { return impl_->stop(); }
+bool RelaySession::send(const base::PeerId& to, base::ByteView datagram) { return impl_->send(to, datagram); }
+bool RelaySession::knock(const base::PeerId& to, base::ByteView payload) { return impl_->knock(to, payload); }
+void RelaySession::set_interest(std::vector<base::PeerId> peers) { impl_->set_interest(std::move(peers)); }
+void RelaySession::retry_now() { impl_->retry_now(); }
+RelaySessionState RelaySession::state() const { return impl_->state_; }
+std::optional<base::Duration> RelaySession::rtt() const {
+  return online() ? impl_->keepalive_.rtt() : std::nullopt;
+}
+const RelayUrl& RelaySession::url() const { return impl_->config_.url; }
+const std::string& RelaySession::last_error() const { return impl_->last_error_; }
+std::optional<base::PeerId> RelaySession::relay_id() const {
+  if (!impl_->agreement_) return std::nullopt;
+  return impl_->agreement_->relay;
+}
+std::size_t RelaySession::max_payload() const {
+  if (!impl_->agreement_) return proto::kRelayMaxPayload;
+  return std::min<std::size_t>(impl_->agreement_->welcome.max_payload, proto::kRelayMaxPayload);
+}
+RelaySessionStats RelaySession::stats() const { return impl_->stats_; }
+
+}  // namespace p2pd::net
