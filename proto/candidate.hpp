@@ -36,7 +36,7 @@ struct Candidate {
   std::string foundation;      // 1 to 32 ice-chars (RFC 8839 5.1)
   std::uint32_t priority = 0;  // 1 to 2^31 - 1 (RFC 8445 5.1.2.1)
   Endpoint endpoint;
-  std::optional<Endpoint> related;  // base of a srflx, prflx, relay candidate
+  std::optional<Endpoint> related{};  // base of a srflx, prflx, relay candidate
 
   // "host 192.0.2.1:4000"
   [[nodiscard]] std::string text() const;
