@@ -43,7 +43,7 @@ const std::array<TypeRow, 9> kTypes{{
        return json{{"type", "integer"}};
      }},
     {Type::count, "an integer of at least 0",
-     [](const json& v) { return v.is_number_unsigned() && fits_64_signed_bits(v); },
+     [](const json& v) { return fits_64_signed_bits(v) && v.get<std::int64_t>() >= 0; },
      [] {
        return json{{"type", "integer"}, {"minimum", 0}};
      }},

@@ -56,6 +56,7 @@ class Server::Impl {
     if (!opened) return opened.error();
     listening_ = std::make_unique<ListeningSocket>(std::move(*opened));
     acceptor_.assign(stream_protocol(), listening_->take().release());
+    acceptor_.non_blocking(true);
     reserve_ = open_reserve();
     tasks_.spawn("ipc accept", run_acceptor());
     return {};
@@ -85,16 +86,20 @@ class Server::Impl {
 
   asio::awaitable<void> run_acceptor() {
     while (!stopping_) {
-      stream_protocol::socket socket(executor_);
-      const auto [error] = co_await acceptor_.async_accept(socket, kTuple);
+      // Waits first: without a descriptor to give, accept() fails even when nobody is there.
+      co_await acceptor_.async_wait(stream_protocol::acceptor::wait_read, kTuple);
       if (stopping_) break;
+      boost::system::error_code error;
+      stream_protocol::socket socket(executor_);
+      acceptor_.accept(socket, error);
       if (!error) {
         accept(std::move(socket));
         continue;
       }
       if (error == asio::error::no_descriptors || error.value() == ENFILE) {
         if (drop_one()) continue;
-      } else if (error == asio::error::connection_aborted || error == asio::error::interrupted) {
+      } else if (error == asio::error::would_block || error == asio::error::connection_aborted ||
+                 error == asio::error::interrupted) {
         continue;
       }
       base::log::error("ipc", "cannot accept clients", {{"error", error.message()}});

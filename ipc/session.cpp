@@ -173,6 +173,7 @@ void Session::answered(const std::shared_ptr<Batch>& batch, std::string answer) 
   }
   readable_.cancel();
   writable_.cancel();
+  rearm_watchdog();
 }
 
 void Session::end_of_input() {
@@ -220,6 +221,7 @@ asio::awaitable<void> Session::run_writer(std::shared_ptr<Session> self) {
     self->output_.pop_front();
     self->last_activity_ = Clock::now();
     self->readable_.cancel();
+    self->rearm_watchdog();
   }
   self->close();
 }
