@@ -45,6 +45,14 @@ bool decode(std::string_view text, std::string_view alphabet, unsigned bits, Byt
   return held < bits && (pending & ((1U << held) - 1)) == 0;
 }
 
+// All of it or zero: a short read must not give the half that was there.
+template <class Integer>
+Integer integer(ByteReader& reader) {
+  std::uint64_t value = 0;
+  for (const std::uint8_t byte : reader.take(sizeof(Integer))) value = (value << 8) | byte;
+  return static_cast<Integer>(value);
+}
+
 }  // namespace
 
 ByteView as_bytes(std::string_view text) {
@@ -93,22 +101,13 @@ ByteView ByteReader::take(std::size_t count) {
   return out;
 }
 
-std::uint8_t ByteReader::u8() { return array<1>()[0]; }
+std::uint8_t ByteReader::u8() { return integer<std::uint8_t>(*this); }
 
-std::uint16_t ByteReader::u16() {
-  const auto b = array<2>();
-  return static_cast<std::uint16_t>((b[0] << 8) | b[1]);
-}
+std::uint16_t ByteReader::u16() { return integer<std::uint16_t>(*this); }
 
-std::uint32_t ByteReader::u32() {
-  const std::uint32_t high = u16();
-  return (high << 16) | u16();
-}
+std::uint32_t ByteReader::u32() { return integer<std::uint32_t>(*this); }
 
-std::uint64_t ByteReader::u64() {
-  const std::uint64_t high = u32();
-  return (high << 32) | u32();
-}
+std::uint64_t ByteReader::u64() { return integer<std::uint64_t>(*this); }
 
 std::string_view ByteReader::text8() { return as_text(take(u8())); }
 
