@@ -1,0 +1,150 @@
+#include "peer/ice_control.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.hpp"
+#include "proto/error.hpp"
+
+namespace p2pd::peer {
+
+namespace log = base::log;
+
+namespace {
+
+// A peer proposes one generation further at a time; the slack is for proposals ignored while off.
+constexpr std::uint32_t kMaxGenerationJump = 64;
+
+}  // namespace
+
+IceControl::IceControl(IceControlSink& sink, net::IceEvents& events, bool controlling,
+                       proto::CandidatePolicy policy)
+    : sink_(sink), events_(events), controlling_(controlling), remote_(std::move(policy)) {}
+
+IceControl::~IceControl() { stop(); }
+
+std::uint32_t IceControl::next_generation() const { return std::max(generation_, remote_generation_) + 1; }
+
+void IceControl::start(std::string_view reason) {
+  if (agent_) return;
+  propose(next_generation(), reason);
+}
+
+void IceControl::restart(std::string_view reason, base::TimePoint) {
+  if (agent_) propose(next_generation(), reason);
+}
+
+void IceControl::restart_later(std::string_view reason, base::TimePoint now) {
+  if (!agent_ || retry_at_ != base::kNever) return;
+  const base::Duration wait = schedule_.next();
+  log::debug("ice", "restart later", {{"reason", reason}, {"wait_ms", base::to_ms(wait)}});
+  retry_at_ = now + wait;
+}
+
+void IceControl::on_time(base::TimePoint now) {
+  if (now < retry_at_) return;
+  restart("retry", now);
+}
+
+void IceControl::propose(std::uint32_t generation, std::string_view reason) {
+  if (!agent_) agent_ = sink_.make_ice(events_);
+  log::debug("ice", "start", {{"generation", generation}, {"reason", reason}, {"controlling", controlling_}});
+  retry_at_ = base::kNever;
+  generation_ = generation;
+  remote_.start_generation();
+  const net::IceCredentials own = agent_->start(generation, controlling_);
+  sink_.send_control(proto::ControlIceCredentials{generation, own.ufrag, own.password});
+}
+
+void IceControl::stop() {
+  retry_at_ = base::kNever;
+  pair_.reset();
+  failure_.reset();
+  schedule_.reset();
+  remote_.start_generation();
+  if (agent_) sink_.retire_ice(std::exchange(agent_, nullptr));
+}
+
+bool IceControl::on_candidate(std::uint32_t generation, const proto::Candidate& local) {
+  if (!agent_ || generation != generation_) return false;
+  sink_.on_ice_candidate_seen("local", generation, local, "gathered", {});
+  sink_.send_control(proto::ControlCandidate{generation, local});
+  sink_.on_ice_candidate_seen("local", generation, local, "sent", {});
+  return true;
+}
+
+bool IceControl::on_gathering_done(std::uint32_t generation) {
+  if (!agent_ || generation != generation_) return false;
+  log::debug("ice", "gathering done", {{"generation", generation}});
+  sink_.send_control(proto::ControlCandidatesDone{generation});
+  return true;
+}
+
+bool IceControl::on_connected(std::uint32_t generation, const net::IcePair& pair) {
+  if (!agent_ || generation != generation_) return false;
+  log::debug("ice", "connected",
+             {{"generation", generation}, {"local", pair.local.text()}, {"remote", pair.remote.text()}});
+  pair_ = pair;
+  failure_.reset();
+  retry_at_ = base::kNever;
+  sink_.on_ice_candidate_seen("local", generation, pair.local, "selected", {});
+  sink_.on_ice_candidate_seen("remote", generation, pair.remote, "selected", {});
+  return true;
+}
+
+bool IceControl::on_failed(std::uint32_t generation, net::IceFailure failure, base::TimePoint now) {
+  if (!agent_ || generation != generation_) return false;
+  log::debug("ice", "failed",
+             {{"generation", generation},
+              {"failure", failure == net::IceFailure::no_candidates   ? "no_candidates"
+                          : failure == net::IceFailure::checks_failed ? "checks_failed"
+                                                                      : "agent_error"}});
+  failure_ = failure;
+  restart_later("failed", now);
+  return true;
+}
+
+base::Result<> IceControl::receive(const proto::ControlIceCredentials& credentials) {
+  const std::uint32_t newest = std::max(generation_, remote_generation_);
+  if (credentials.generation > newest && credentials.generation - newest > kMaxGenerationJump) {
+    return proto::frame_error(proto::FrameError::bad_value, "ICE generation far ahead");
+  }
+  if (credentials.generation <= remote_generation_) {
+    return proto::frame_error(proto::FrameError::bad_value, "ICE generation repeated");
+  }
+  remote_generation_ = credentials.generation;
+  if (!agent_) return {};
+  if (credentials.generation < generation_) {
+    log::debug("ice", "older proposal ignored",
+               {{"generation", credentials.generation}, {"ours", generation_}});
+    return {};
+  }
+  if (credentials.generation > generation_) propose(credentials.generation, "proposed by the peer");
+  agent_->set_remote_credentials(generation_, {credentials.ufrag, credentials.password});
+  return {};
+}
+
+void IceControl::receive(const proto::ControlCandidate& message) {
+  sink_.on_ice_candidate_seen("remote", message.generation, message.candidate, "received", {});
+  if (!agent_ || message.generation != generation_ || remote_generation_ != generation_) {
+    log::debug("ice", "candidate ignored", {{"generation", message.generation}, {"ours", generation_}});
+    return;
+  }
+  const proto::RemoteCandidates::Verdict verdict = remote_.offer(message.candidate);
+  const bool accepted = verdict.refusal == proto::CandidateRefusal::none;
+  sink_.on_ice_candidate_seen("remote", generation_, verdict.candidate, accepted ? "accepted" : "refused",
+                              accepted ? std::string_view{} : proto::to_string(verdict.refusal));
+  if (accepted) agent_->add_remote_candidate(generation_, verdict.candidate);
+}
+
+void IceControl::receive(const proto::ControlCandidatesDone& done) {
+  if (agent_ && done.generation == generation_ && remote_generation_ == generation_) {
+    agent_->remote_candidates_done(generation_);
+  }
+}
+
+net::SendOutcome IceControl::send(base::ByteView datagram) {
+  return agent_ ? agent_->send(datagram) : net::SendOutcome::no_path;
+}
+
+}  // namespace p2pd::peer
