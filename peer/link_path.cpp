@@ -261,7 +261,7 @@ base::TimePoint LinkPath::alive_probe_due(const Context& context) const {
 // Traffic of the other end hides that our own full-size packets vanish: ask now and then while QUIC waits.
 base::TimePoint LinkPath::recheck_due(const Context& context) const {
   const bool applies = watched(context) && kind_ != PathKind::relay && state() == PathState::alive &&
-                       size_.payload() != PacketSize::kBase;
+                       size_.payload() != PacketSize::kBase && !size_.checking();
   return applies ? size_.checked_at() + kSizeRecheck : base::kNever;
 }
 

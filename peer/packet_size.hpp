@@ -33,6 +33,7 @@ class PacketSize {
   // Packets of the size in use may be getting lost. Nothing happens at the base size, during a check and
   // within half a second of the last one's end.
   void check(base::TimePoint now, base::Duration timeout);
+  [[nodiscard]] bool checking() const { return round_ != 0; }
   // A check lost its first round: full-size packets are not to be trusted.
   [[nodiscard]] bool in_doubt() const { return round_ == 2; }
   // When the size in use was last answered for, or a check of it ended.
