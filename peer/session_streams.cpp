@@ -201,6 +201,7 @@ void Session::dispatch(net::StreamId id, base::ByteView data, bool fin) {
 // Where a kind of stream gets its handler.
 bool Session::open_handler(net::StreamId id, std::uint8_t kind) {
   Stream& stream = streams_.at(id);
+  MessageSink& sink = *this;
   const std::optional<proto::StreamKind> known = proto::stream_kind(kind);
   if (!known) return false;
   switch (*known) {
@@ -212,7 +213,7 @@ bool Session::open_handler(net::StreamId id, std::uint8_t kind) {
       }
       incoming_messages_ = id;
       stream.owned = std::make_unique<MessageReceiver>(*quic_, store_, config_.peer, hello_->message_epoch,
-                                                       id, *this, config_.received);
+                                                       id, sink, config_.received);
       break;
   }
   stream.handler = stream.owned.get();
