@@ -1,8 +1,6 @@
 #include "store/database.hpp"
 
 #include <cerrno>
-#include <cstring>
-#include <limits>
 
 #include <fmt/format.h>
 #include <sqlite3.h>
@@ -25,8 +23,19 @@ constexpr const char* kSetup =
     "PRAGMA wal_autocheckpoint = 4096;"
     "PRAGMA journal_size_limit = 67108864;";
 
-bool is_out_of_space(int system_error) {
-  return system_error == ENOSPC || system_error == EDQUOT || system_error == EFBIG;
+// SQLite knows a full disk only as ENOSPC of write(); quotas, file size limits and a disk that was remounted
+// read-only after an error are I/O errors to it.
+std::optional<StoreError> classify_system(int system_error) {
+  switch (system_error) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+      return StoreError::disk_full;
+    case EROFS:
+      return StoreError::read_only;
+    default:
+      return std::nullopt;
+  }
 }
 
 StoreError classify(int extended, int system_error) {
@@ -34,13 +43,13 @@ StoreError classify(int extended, int system_error) {
     case SQLITE_FULL:
       return StoreError::disk_full;
     case SQLITE_IOERR:
-      return is_out_of_space(system_error) ? StoreError::disk_full : StoreError::io;
+      return classify_system(system_error).value_or(StoreError::io);
     case SQLITE_READONLY:
       return StoreError::read_only;
     case SQLITE_PERM:
     case SQLITE_AUTH:
     case SQLITE_CANTOPEN:
-      return is_out_of_space(system_error) ? StoreError::disk_full : StoreError::cannot_open;
+      return classify_system(system_error).value_or(StoreError::cannot_open);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return StoreError::corrupt;
@@ -64,14 +73,39 @@ StoreError classify(int extended, int system_error) {
   }
 }
 
+// errno of a failed write or sync of the log. sqlite3_system_errno() does not know it when COMMIT fails.
+int log_errno(sqlite3* connection) {
+  sqlite3_file* log = nullptr;
+  int error = 0;
+  sqlite3_file_control(connection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+  if (log != nullptr && log->pMethods != nullptr) {
+    log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &error);
+  }
+  return error;
+}
+
+int system_errno(sqlite3* connection, int extended) {
+  switch (extended & 0xff) {
+    case SQLITE_IOERR: {
+      const bool writing = extended == SQLITE_IOERR_WRITE || extended == SQLITE_IOERR_FSYNC;
+      const int error = writing ? log_errno(connection) : 0;
+      return error != 0 ? error : sqlite3_system_errno(connection);
+    }
+    case SQLITE_CANTOPEN:
+      return sqlite3_system_errno(connection);
+    default:
+      return 0;
+  }
+}
+
 base::Error sqlite_error(sqlite3* connection, std::string_view doing) {
   const int extended = sqlite3_extended_errcode(connection);
-  const int system_error = sqlite3_system_errno(connection);
-  const bool from_system = (extended & 0xff) == SQLITE_IOERR || (extended & 0xff) == SQLITE_CANTOPEN;
-  std::string about = fmt::format("{} (SQLite {}: {}", doing, extended, sqlite3_errmsg(connection));
-  if (from_system && system_error != 0) about += fmt::format(", {}", std::strerror(system_error));
+  const std::string said = sqlite3_errmsg(connection);
+  const int system_error = system_errno(connection, extended);
+  std::string about = fmt::format("{} (SQLite {}: {}", doing, extended, said);
+  if (system_error != 0) about += ", " + base::errno_error(system_error, {}).message();
   about += ')';
-  return store_error(classify(extended, from_system ? system_error : 0), std::move(about));
+  return store_error(classify(extended, system_error), std::move(about));
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ class StoreCategory final : public boost::system::error_category {
       case StoreError::locked:
         return "in use by another p2pd: stop that one or use another --state-dir";
       case StoreError::not_found:
-        return "there is no such entry";
+        return "check the name or the ID";
       case StoreError::name_taken:
         return "another peer has this name; choose another or remove that peer first";
       case StoreError::already_exists:
