@@ -1,0 +1,96 @@
+#include <algorithm>
+#include <array>
+
+#include "ctl/command.hpp"
+
+namespace p2pd::ctl {
+namespace {
+
+constexpr std::array kGlobal{
+    Option{"--socket", "PATH", "the daemon's socket; else $P2PD_SOCKET, the user's, the system's"},
+    Option{"--json", "", "print the method's result and nothing else"},
+    Option{"--timeout", "SECONDS", "give up after that long, with status 5"},
+    Option{"--help", "", "explain the command"},
+    Option{"-h", "", "the same"},
+    Option{"--version", "", "print p2pctl's version"},
+};
+
+constexpr std::array kPeerOptions{
+    Option{"--relay", "URL", "a relay the peer is reached by, beside this daemon's own", true}};
+constexpr std::array kConnectOptions{
+    Option{"--wait", "relay|direct",
+           "how far to wait, relay by default; 10 s unless --timeout says otherwise"},
+    Option{"--no-direct", "", "this connection stays on the relay"}};
+constexpr std::array kStatusOptions{Option{"--watch", "", "again after every change, until interrupted"}};
+constexpr std::array kSendOptions{Option{"--no-direct", "", "a connection this dials stays on the relay"}};
+constexpr std::array kRecvOptions{
+    Option{"--follow", "", "go on with messages as they come, until interrupted"},
+    Option{"--ack", "", "remove from the inbox what was printed"}};
+constexpr std::array kPingOptions{
+    Option{"-c", "N", "how many, 4 by default"},
+    Option{"--until-direct", "", "until a reply came directly; 10 s by default"}};
+constexpr std::array kWaitOptions{Option{"--direct", "", "until the path is direct"}};
+
+constexpr std::array kCommands{
+    Command{"id", "", "prints this machine's peer ID", {}, 0, 0, run_id},
+    Command{
+        "peer", "add NAME ID [--relay URL]... | list | set P KEY=VALUE... | remove P",
+        "the address book; P is a name, an ID or an unambiguous prefix of one; keys: name, direct=on|off, "
+        "files=accept|refuse",
+        kPeerOptions, 1, 64, run_peer},
+    Command{"connect", "P [--wait relay|direct] [--no-direct]",
+            "connects to a peer and keeps it connected; prints the path and the time it took",
+            kConnectOptions, 1, 1, run_connect},
+    Command{"disconnect",
+            "P",
+            "closes the connection to a peer and dials no more by itself",
+            {},
+            1,
+            1,
+            run_disconnect},
+    Command{"status", "[P] [--watch]", "relays, peers, paths, round trips, and why a path is not direct",
+            kStatusOptions, 0, 1, run_status},
+    Command{"send", "P TEXT|- [--no-direct]",
+            "queues a message of at most 1 MiB, from the command line or from standard input; prints its ID",
+            kSendOptions, 2, 2, run_send},
+    Command{"recv", "[P] [--follow] [--ack]", "prints the inbox, of all peers or of one", kRecvOptions, 0, 1,
+            run_recv},
+    Command{"outbox", "[list | cancel ID]", "messages that are not delivered yet", {}, 0, 2, run_outbox},
+    Command{"ping", "P [-c N] [--until-direct]", "round trips to a peer, each with the path it took",
+            kPingOptions, 1, 1, run_ping},
+    Command{
+        "history", "P", "attempts to connect with a peer: candidates, paths, times", {}, 1, 1, run_history},
+    Command{"watch", "", "prints events as they happen", {}, 0, 0, run_watch},
+    Command{"wait", "online|P [--direct]", "blocks until a relay is there, or a peer is connected",
+            kWaitOptions, 1, 1, run_wait},
+    Command{"call",
+            "METHOD [JSON]",
+            "calls any method of the API with an object of parameters",
+            {},
+            1,
+            2,
+            run_call},
+    Command{"log-level",
+            "error|warn|info|debug",
+            "changes what p2pd logs until it ends",
+            {},
+            1,
+            1,
+            run_log_level},
+    Command{"help", "[COMMAND]", "explains a command, or lists all", {}, 0, 1, run_help},
+    Command{"version", "", "prints the versions of p2pctl and of the daemon", {}, 0, 0, run_version},
+};
+
+}  // namespace
+
+std::span<const Command> commands() { return kCommands; }
+
+std::span<const Option> global_options() { return kGlobal; }
+
+const Command* find_command(std::string_view name) {
+  const auto found = std::find_if(kCommands.begin(), kCommands.end(),
+                                  [&](const Command& command) { return command.name == name; });
+  return found == kCommands.end() ? nullptr : &*found;
+}
+
+}  // namespace p2pd::ctl
