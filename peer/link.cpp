@@ -130,13 +130,12 @@ void Link::on_quic_received(PathKind arrived_on, std::size_t bytes, bool authent
   stats.last_received = now;
   ++stats.datagrams_received;
   stats.bytes_received += bytes;
-  bool changed = path.on_quic(now);
+  path.on_quic(now);
   if (arrived_on != path_ && keys_ && at(path_).quiet(now)) {
     // The other end sends elsewhere and our path says nothing: perhaps its `switched` was lost.
     at(path_).hasten(now);
-    changed = true;
+    settle(now);
   }
-  if (changed) settle(now);
 }
 
 void Link::on_quic_sent(PathKind kind, std::size_t bytes, net::SendOutcome outcome, base::TimePoint now) {

@@ -13,6 +13,7 @@ constexpr std::size_t kRelayPayload = 16'000;
 constexpr milliseconds kAssumedRoundTrip{250};  // before the first sample
 constexpr milliseconds kLeastSuspectAfter{250};
 constexpr milliseconds kLeastDeadAfter{750};
+constexpr seconds kAnswerGrace{2};
 constexpr seconds kHeartbeat{5};
 constexpr seconds kStandbyHeartbeat{30};
 constexpr seconds kSizeRecheck{30};
@@ -117,14 +118,14 @@ void LinkPath::hasten(base::TimePoint now) {
   probe_now_ = true;
 }
 
-bool LinkPath::on_quic(base::TimePoint now) {
-  if (state() == PathState::down) return false;
+void LinkPath::on_quic(base::TimePoint now) {
+  if (state() == PathState::down) return;
   // A dead path's way in may still work; only an answer proves that it is back.
-  if (state() == PathState::dead) return false;
+  if (state() == PathState::dead) return;
   note_evidence(now);
-  if (state() != PathState::suspect) return false;
-  become(PathState::alive);
-  return true;
+  // While copies go by the relay, an acknowledgement that came this way proves only the way in. It earns the
+  // path more time to answer, which it may need where queues are long.
+  if (state() == PathState::suspect) dead_at_ = std::max(dead_at_, suspect_since_ + kAnswerGrace);
 }
 
 bool LinkPath::on_answer(const proto::LinkNonce& nonce, std::size_t size, base::TimePoint now) {
@@ -296,6 +297,7 @@ void LinkPath::become(PathState state) {
 
 void LinkPath::become_suspect(base::TimePoint now) {
   become(PathState::suspect);
+  suspect_since_ = now;
   // Counted from now and not from the silence's start: after the whole process was held up, a path still gets
   // its chance to answer.
   dead_at_ = now + dead_after() - suspect_after();

@@ -45,8 +45,8 @@ class LinkPath {
   void condemn(base::TimePoint now);
   // A probe at the next take_probe(), unless one went out just now.
   void hasten(base::TimePoint now);
-  // An authenticated QUIC packet. True when the state changed.
-  bool on_quic(base::TimePoint now);
+  // An authenticated QUIC packet came in on it.
+  void on_quic(base::TimePoint now);
   // False: no probe of ours has this nonce and size.
   bool on_answer(const proto::LinkNonce& nonce, std::size_t size, base::TimePoint now);
   // True: packet_payload() has shrunk.
@@ -116,6 +116,7 @@ class LinkPath {
 
   // Liveness.
   base::TimePoint evidence_at_;
+  base::TimePoint suspect_since_{};
   base::TimePoint dead_at_{};      // while suspect
   bool round_trip_is_old_ = true;  // the next sample replaces it instead of being averaged in
 
