@@ -1,0 +1,48 @@
+// STUN messages (RFC 8489) as far as Binding goes, with the attributes of NAT behaviour discovery (RFC 5780):
+// what p2p-relay answers and what the daemon's network check asks. Pure values and functions; any thread.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/result.hpp"
+#include "proto/candidate.hpp"
+
+namespace p2pd::net {
+
+using StunTransaction = std::array<std::uint8_t, 12>;
+
+enum class StunClass : std::uint8_t { request = 0, indication = 1, success = 2, error = 3 };
+
+inline constexpr std::uint16_t kStunBinding = 1;
+// RFC 8489 14.8: an attribute below this that is not known makes a request fail.
+inline constexpr std::uint16_t kStunOptional = 0x8000;
+inline constexpr std::uint16_t kStunUnknownAttribute = 420;  // an error code
+inline constexpr std::uint16_t kStunChangeRequest = 0x0003;  // an attribute
+
+struct StunMessage {
+  StunClass kind = StunClass::request;
+  std::uint16_t method = kStunBinding;
+  StunTransaction transaction{};
+  std::optional<proto::Endpoint> mapped;           // XOR-MAPPED-ADDRESS; read from MAPPED-ADDRESS too
+  std::optional<proto::Endpoint> response_origin;  // RFC 5780 7.3
+  std::optional<proto::Endpoint> other_address;    // RFC 5780 7.4
+  bool change_address = false;                     // CHANGE-REQUEST, RFC 5780 7.2
+  bool change_port = false;
+  std::uint16_t error_code = 0;  // 300 to 699, of an error response
+  std::vector<std::uint16_t>
+      unknown;               // read: required attributes not known here; written: UNKNOWN-ATTRIBUTES
+  bool fingerprint = false;  // read: present, and right; written: append one
+
+  bool operator==(const StunMessage&) const = default;
+};
+
+// Errors (proto::FrameError): not STUN, cut short, an attribute past the end or with a bad value, a
+// FINGERPRINT that does not match.
+[[nodiscard]] base::Result<StunMessage> parse_stun(base::ByteView datagram);
+[[nodiscard]] base::Bytes encode(const StunMessage& message);
+
+}  // namespace p2pd::net
