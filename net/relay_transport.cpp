@@ -205,6 +205,7 @@ asio::awaitable<base::Result<std::unique_ptr<RelayTransport>>> RelayTransport::a
   prepare_relay_socket(socket);
   auto impl = std::make_unique<Impl>(std::move(socket));
   impl->stream().set_read_budget(read_budget);
+  impl->ws().read_message_max(read_budget);
   if (tls) {
     const auto secured = co_await impl->stream().accept_tls(tls);
     if (!secured) co_return secured.error();
@@ -223,6 +224,7 @@ void RelayTransport::abort() noexcept { impl_->stream().close(); }
 void RelayTransport::set_max_message(std::size_t bytes) { impl_->ws().read_message_max(bytes); }
 void RelayTransport::lift_read_budget() { impl_->stream().lift_read_budget(); }
 std::span<std::uint8_t> RelayTransport::last_message() { return impl_->last_message(); }
+asio::any_io_executor RelayTransport::executor() { return impl_->stream().get_executor(); }
 bool RelayTransport::encrypted() const { return impl_->stream().encrypted(); }
 std::array<std::uint8_t, 32> RelayTransport::exporter() const {
   return impl_->stream().exporter(proto::kRelayExporterLabel);

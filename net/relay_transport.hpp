@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
@@ -50,6 +51,7 @@ class RelayTransport {
   // The bytes of the last message, writable: the relay stamps the sender into them.
   [[nodiscard]] std::span<std::uint8_t> last_message();
 
+  [[nodiscard]] boost::asio::any_io_executor executor();
   [[nodiscard]] bool encrypted() const;
   // The TLS exporter's 32 bytes, only when encrypted.
   [[nodiscard]] std::array<std::uint8_t, 32> exporter() const;

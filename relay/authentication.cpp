@@ -1,0 +1,104 @@
+#include "relay/authentication.hpp"
+
+#include <algorithm>
+#include <variant>
+
+#include "base/random.hpp"
+#include "net/relay_error.hpp"
+
+namespace p2pd::relay {
+namespace {
+
+namespace asio = boost::asio;
+using net::RelayError;
+
+RelayError error_of(proto::RelayGoodbyeCode code) {
+  switch (code) {
+    case proto::RelayGoodbyeCode::not_permitted:
+      return RelayError::not_permitted;
+    case proto::RelayGoodbyeCode::limit:
+      return RelayError::limit;
+    case proto::RelayGoodbyeCode::protocol_error:
+      return RelayError::bad_frame;
+    case proto::RelayGoodbyeCode::draining:
+      return RelayError::draining;
+    default:
+      return RelayError::authentication_failed;
+  }
+}
+
+asio::awaitable<base::Error> refuse(net::RelayTransport& transport, proto::RelayGoodbye goodbye) {
+  const base::Bytes frame = proto::encode(goodbye);
+  const auto written = co_await transport.write(frame);
+  if (written) co_await transport.close();
+  co_return base::Error(make_error_code(error_of(goodbye.code)), goodbye.text);
+}
+
+bool signature_holds(const proto::RelayHello& hello, const proto::RelayChallenge& challenge,
+                     const net::RelayTransport& transport) {
+  proto::RelayExporter exporter{};
+  if (hello.binding == proto::RelayBinding::tls_exporter) {
+    if (!transport.encrypted()) return false;
+    exporter = transport.exporter();
+  } else if (transport.encrypted()) {
+    return false;  // unbound where it could be bound: someone stands in between
+  }
+  const auto authorities = authorities_of(transport.host_header(), transport.encrypted());
+  return std::any_of(authorities.begin(), authorities.end(), [&](const std::string& authority) {
+    return net::verify_signature(hello.client, proto::signed_bytes(hello, challenge, authority, exporter),
+                                 hello.signature);
+  });
+}
+
+}  // namespace
+
+std::vector<std::string> authorities_of(std::string_view host_header, bool encrypted) {
+  if (host_header.empty() || host_header.size() > proto::kRelayMaxAuthority) return {};
+  std::string host(host_header);
+  std::transform(host.begin(), host.end(), host.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  const auto bracket = host.rfind(']');
+  const auto colon = host.rfind(':');
+  const bool has_port = colon != std::string::npos && (bracket == std::string::npos || colon > bracket);
+  if (has_port) return {host};
+  if (encrypted) return {host + ":443"};
+  return {host + ":80", host + ":443"};
+}
+
+asio::awaitable<base::Result<base::PeerId>> authenticate_client(net::RelayTransport& transport,
+                                                                Authentication authentication) {
+  proto::RelayChallenge challenge;
+  challenge.relay = authentication.identity->id();
+  challenge.nonce = base::random_array<32>();
+  const base::Bytes challenge_frame = proto::encode(challenge);
+  const auto challenged = co_await transport.write(challenge_frame);
+  if (!challenged) co_return challenged.error();
+
+  const auto message = co_await transport.read();
+  if (!message) co_return message.error();
+  const auto frame = proto::parse_client_frame(*message);
+  const auto* hello = frame ? std::get_if<proto::RelayHello>(&*frame) : nullptr;
+  if (hello == nullptr || hello->version != proto::kRelayVersion) {
+    co_return co_await refuse(
+        transport, {proto::RelayGoodbyeCode::protocol_error,
+                    hello == nullptr ? "a hello must come first" : "only protocol version 1 is spoken here"});
+  }
+  if (!signature_holds(*hello, challenge, transport)) {
+    co_return co_await refuse(transport, {proto::RelayGoodbyeCode::authentication_failed,
+                                          "the signature does not fit this relay, URL and TLS session"});
+  }
+  const auto refusal = authentication.judge(hello->client, hello->token);
+  if (refusal) co_return co_await refuse(transport, *refusal);
+
+  proto::RelayWelcome welcome = authentication.welcome;
+  welcome.signature = authentication.identity->sign(proto::signed_bytes(welcome, challenge, *hello));
+  const base::Bytes welcome_frame = proto::encode(welcome);
+  const auto welcomed = co_await transport.write(welcome_frame);
+  if (!welcomed) co_return welcomed.error();
+  const base::Bytes limits_frame = proto::encode(authentication.limits);
+  const auto told = co_await transport.write(limits_frame);
+  if (!told) co_return told.error();
+  co_return hello->client;
+}
+
+}  // namespace p2pd::relay
