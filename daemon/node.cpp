@@ -272,7 +272,6 @@ void Node::on_presence(const PeerId& peer, peer::Presence presence) {
 }
 
 void Node::on_relays_changed(const std::string& url, bool up, const std::string& reason, bool online) {
-  base::log::info("relay", up ? "online" : "offline", {{"url", url}, {"reason", reason}});
   for (auto& plane : planes_) plane->post([online](DataPlane& here) { here.set_relay_online(online); });
   events_->publish("relay", "state",
                    {{"url", url},

@@ -1,10 +1,11 @@
 #include "daemon/peer_board.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
-#include "base/log.hpp"
 #include "base/random.hpp"
 
 namespace p2pd::daemon {
@@ -73,7 +74,6 @@ void PeerBoard::forget(const PeerId& peer) {
 }
 
 void PeerBoard::on_state_changed(const PeerId& peer, std::string_view state, std::string_view reason) {
-  base::log::info("peer", state, {{"peer", peer}, {"name", name_of(peer)}, {"reason", reason}});
   // A dial begins an attempt, as does a connection that the other end made; idle and backoff end one.
   if (state == "dialing") {
     finish_attempt(peer, "redialled");
@@ -91,8 +91,6 @@ void PeerBoard::on_state_changed(const PeerId& peer, std::string_view state, std
 
 void PeerBoard::on_path_changed(const PeerId& peer, peer::PathKind from, peer::PathKind to,
                                 peer::WhyNotDirect why, std::string_view reason) {
-  base::log::info("peer", "path changed",
-                  {{"peer", peer}, {"from", to_string(from)}, {"to", to_string(to)}, {"reason", reason}});
   const std::string why_text = why == peer::WhyNotDirect::none ? "" : std::string(to_string(why));
   store_.add_path(attempt(peer).id, {base::wall_now(), std::string(to_string(from)),
                                      std::string(to_string(to)), why_text, std::string(reason), "", ""});
@@ -118,10 +116,14 @@ void PeerBoard::on_established(const PeerId& peer, base::Duration to_relay) {
 
 void PeerBoard::on_direct(const PeerId& peer, peer::PathKind kind, base::Duration since_dial,
                           const net::IcePair& pair) {
-  const std::uint64_t id = attempt(peer).id;
-  store::AttemptChange change;
-  change.to_direct = to_whole_ms(since_dial);
-  store_.update_attempt(id, change);
+  Attempt& now = attempt(peer);
+  const std::uint64_t id = now.id;
+  // The time of the first climb; later ones are in the paths.
+  if (!std::exchange(now.direct, true)) {
+    store::AttemptChange change;
+    change.to_direct = to_whole_ms(since_dial);
+    store_.update_attempt(id, change);
+  }
   store_.add_path(id, {base::wall_now(), "", std::string(to_string(kind)), "", "pair selected",
                        pair.local.text(), pair.remote.text()});
   wake(peer);

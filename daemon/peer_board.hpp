@@ -53,6 +53,7 @@ class PeerBoard final : public peer::PeerObserver {
   struct Attempt {
     std::uint64_t id = 0;
     bool established = false;
+    bool direct = false;  // it has been
   };
 
   // The attempt under way with a peer, begun when there is none.

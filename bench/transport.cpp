@@ -1,0 +1,230 @@
+// One stream through the transport: QUIC over the pair that ICE selected on loopback, two processes. The
+// control exchange (credentials, candidates) goes over the socket pair that joins them, everything measured
+// goes over UDP.
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+#include <unistd.h>
+
+#include "bench/process_pair.hpp"
+#include "net/ice_agent.hpp"
+#include "net/quic_connection.hpp"
+#include "proto/control_messages.hpp"
+#include "proto/datagram.hpp"
+
+namespace {
+
+namespace asio = boost::asio;
+using namespace p2pd;
+using base::ByteView;
+using base::Clock;
+using net::StreamId;
+
+constexpr std::size_t kPacket = 1452;       // what an Ethernet path takes: loopback must not flatter
+constexpr std::size_t kInFlight = 8 << 20;  // bytes written ahead of the acknowledgements
+
+class End final : private net::IceEvents, private net::QuicEvents {
+ public:
+  End(int fd, bool client, std::shared_ptr<const net::Identity> self, base::PeerId other, bench::Task task)
+      : client_(client), task_(task), channel_(io_, fd), timer_(io_), stop_(io_) {
+    net::IceConfig ice;
+    ice.allow_loopback = true;
+    ice_ = std::make_unique<net::IceAgent>(io_, ice, *this);
+    quic_config_.identity = std::move(self);
+    quic_config_.peer = other;
+    quic_config_.initial_rtt = std::chrono::milliseconds(1);
+  }
+
+  void run() {
+    const net::IceCredentials own = ice_->start(1, client_);
+    tell(proto::ControlIceCredentials{1, own.ufrag, own.password});
+    read_channel();
+    io_.run();
+  }
+
+  [[nodiscard]] Clock::duration wall() const { return ended_ - started_; }
+  [[nodiscard]] std::vector<double>& samples() { return samples_; }
+
+ private:
+  // --- ICE ---
+  void on_ice_candidate(std::uint32_t, const proto::Candidate& local) override {
+    tell(proto::ControlCandidate{1, local});
+  }
+  void on_ice_gathering_done(std::uint32_t) override { tell(proto::ControlCandidatesDone{1}); }
+  void on_ice_connected(std::uint32_t, const net::IcePair&) override {
+    if (!client_ || quic_) return;
+    quic_ = std::move(*net::QuicConnection::dial(quic_config_, *this, Clock::now()));
+    flush();
+  }
+  void on_ice_failed(std::uint32_t, net::IceFailure) override { fail("ICE"); }
+  void on_ice_datagram(ByteView datagram) override {
+    proto::QuicPackets packets(datagram);
+    while (const auto packet = packets.next()) {
+      if (!quic_) quic_ = std::move(*net::QuicConnection::accept(quic_config_, *this, *packet, Clock::now()));
+      (void)quic_->receive(*packet, Clock::now());
+    }
+  }
+  void on_ice_batch_end() override { flush(); }
+
+  // --- QUIC ---
+  void on_confirmed() override {
+    if (!client_) return;
+    stream_ = *quic_->open_stream();
+    started_ = Clock::now();
+    if (task_.kind == bench::Task::Kind::ping_pong) {
+      ping();
+    } else {
+      pour();
+    }
+  }
+  void on_stream_opened(StreamId id) override { stream_ = id; }
+  void on_stream_data(StreamId id, ByteView data, bool) override {
+    quic_->consume(id, data.size());
+    received_ += data.size();
+    if (task_.kind == bench::Task::Kind::ping_pong) {
+      if (received_ % 64 != 0) return;
+      client_ ? pong() : void(quic_->write(id, data));
+    } else if (client_) {
+      finish();
+    } else if (received_ == task_.bytes) {
+      quic_->write(id, base::as_bytes("!"));
+    }
+  }
+  void on_stream_acknowledged(StreamId, std::size_t) override {
+    if (client_ && task_.kind == bench::Task::Kind::throughput) pour();
+  }
+  void on_stream_reset(StreamId, std::uint64_t) override { fail("stream"); }
+  void on_stream_stopped(StreamId, std::uint64_t) override { fail("stream"); }
+  void on_stream_closed(StreamId) override {}
+  void on_closed(const net::CloseReason& reason) override {
+    if (reason.by == net::CloseReason::By::error) fail("connection");
+    end();
+  }
+
+  void pour() {
+    static const base::Bytes block(256 * 1024, 'x');
+    while (sent_ < task_.bytes && quic_->unacknowledged(*stream_) < kInFlight) {
+      const auto count = std::min<std::uint64_t>(block.size(), task_.bytes - sent_);
+      quic_->write(*stream_, ByteView(block).first(count));
+      sent_ += count;
+    }
+  }
+  void ping() {
+    static const base::Bytes ball(64, 'x');
+    pinged_ = Clock::now();
+    quic_->write(*stream_, ball);
+  }
+  void pong() {
+    samples_.push_back(std::chrono::duration<double, std::micro>(Clock::now() - pinged_).count());
+    samples_.size() < task_.rounds ? ping() : finish();
+  }
+  void finish() {
+    ended_ = Clock::now();
+    quic_->close(net::CloseCode::shutdown, "");
+  }
+
+  // --- driving ---
+  void flush() {
+    if (!quic_) return;
+    static thread_local std::array<std::uint8_t, proto::kQuicPrefixSize + kPacket> buffer;
+    const auto now = Clock::now();
+    while (const std::size_t size =
+               quic_->write_packet(std::span(buffer).subspan(proto::kQuicPrefixSize), now)) {
+      std::ranges::copy(proto::quic_prefix(size), buffer.begin());
+      (void)ice_->send(ByteView(buffer).first(proto::kQuicPrefixSize + size));
+    }
+    arm();
+  }
+  void arm() {
+    if (quic_->deadline() >= armed_) return;
+    armed_ = quic_->deadline();
+    timer_.expires_at(armed_);
+    timer_.async_wait([this](const boost::system::error_code& error) {
+      if (error) return;
+      armed_ = base::kNever;
+      if (quic_->deadline() <= Clock::now()) quic_->on_time(Clock::now());
+      flush();
+    });
+  }
+  void end() {
+    // A moment for the CONNECTION_CLOSE to leave, then the sockets go.
+    stop_.expires_after(std::chrono::milliseconds(20));
+    stop_.async_wait([this](const boost::system::error_code&) { ice_->stop([this] { io_.stop(); }); });
+  }
+  [[noreturn]] static void fail(const char* what) {
+    std::fprintf(stderr, "%s failed\n", what);
+    std::_Exit(1);
+  }
+
+  // --- the control exchange ---
+  void tell(const proto::ControlMessage& message) {
+    const base::Bytes bytes = proto::encode(message);
+    asio::write(channel_, asio::buffer(bytes));
+  }
+  void read_channel() {
+    channel_.async_read_some(asio::buffer(incoming_),
+                             [this](const boost::system::error_code& error, std::size_t size) {
+                               if (error) return;
+                               deframer_.feed(ByteView(incoming_).first(size));
+                               while (const auto message = deframer_.next().value()) heard(*message);
+                               read_channel();
+                             });
+  }
+  void heard(const proto::ControlMessage& message) {
+    if (const auto* credentials = std::get_if<proto::ControlIceCredentials>(&message)) {
+      ice_->set_remote_credentials(1, {credentials->ufrag, credentials->password});
+    } else if (const auto* candidate = std::get_if<proto::ControlCandidate>(&message)) {
+      ice_->add_remote_candidate(1, candidate->candidate);
+    } else if (std::holds_alternative<proto::ControlCandidatesDone>(message)) {
+      ice_->remote_candidates_done(1);
+    }
+  }
+
+  const bool client_;
+  const bench::Task task_;
+  asio::io_context io_{1};
+  asio::posix::stream_descriptor channel_;
+  asio::steady_timer timer_;
+  asio::steady_timer stop_;
+  base::TimePoint armed_ = base::kNever;
+  std::unique_ptr<net::IceAgent> ice_;
+  net::QuicConfig quic_config_;
+  std::unique_ptr<net::QuicConnection> quic_;
+  std::optional<StreamId> stream_;
+  std::array<std::uint8_t, 4096> incoming_{};
+  proto::ControlDeframer deframer_;
+  std::uint64_t sent_ = 0;
+  std::uint64_t received_ = 0;
+  Clock::time_point started_, ended_, pinged_;
+  std::vector<double> samples_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const bench::Task task = bench::read_task(argc, argv);
+  const auto here = net::Identity::generate(), there = net::Identity::generate();
+  Clock::duration wall{};
+  std::vector<double> samples;
+  bench::run_pair(
+      [&](int fd) {
+        End end(fd, true, here, there->id(), task);
+        end.run();
+        wall = end.wall();
+        samples = std::move(end.samples());
+      },
+      [&](int fd) { End(fd, false, there, here->id(), task).run(); });
+  if (task.kind == bench::Task::Kind::ping_pong) {
+    bench::report_ping_pong("p2pd transport", std::move(samples));
+  } else {
+    bench::report_throughput("p2pd transport", task.bytes, wall, bench::cpu_seconds());
+  }
+}
