@@ -9,6 +9,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <fcntl.h>
 #include <glib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -48,12 +49,14 @@ struct Watch {
     const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (copy >= 0) descriptor.assign(copy);
   }
-  ~Watch() {
-    // release() deletes the epoll registration; close() would not, as the file stays open elsewhere.
-    if (descriptor.is_open()) ::close(descriptor.release());
-  }
+  ~Watch() { close_duplicate(); }
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
+
+  // release() deletes the epoll registration; close() would not, as the file stays open elsewhere.
+  void close_duplicate() {
+    if (descriptor.is_open()) ::close(descriptor.release());
+  }
 
   const int number;
   const gushort events;
@@ -177,7 +180,7 @@ void GlibLoop::State::update_watches() {
     }
     // A dropped watch may be held by its own waiting handler: close it now, not when that has run.
     for (const auto& dropped : watches) {
-      if (dropped && dropped->descriptor.is_open()) ::close(dropped->descriptor.release());
+      if (dropped) dropped->close_duplicate();
     }
     watches = std::move(next);
   }
@@ -233,9 +236,7 @@ void GlibLoop::stop() {
   P2PD_ASSERT(!state_->running);
   state_->stopped = true;
   state_->timer.cancel();
-  for (const auto& watch : state_->watches) {
-    if (watch->descriptor.is_open()) ::close(watch->descriptor.release());
-  }
+  for (const auto& watch : state_->watches) watch->close_duplicate();
   state_->watches.clear();
   state_->on_dispatched = nullptr;
   state_->context.reset();

@@ -2,14 +2,16 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -309,6 +311,11 @@ TEST_F(IceAgentTest, RestartKeepsDataFlowing) {
 }
 
 TEST_F(IceAgentTest, ClosesTheOldGenerationOnceTheNewOneCarries) {
+  {
+    Pair first(io);  // what GLib opens once for the process
+    first.start(1);
+    stop(first);
+  }
   Pair pair(io);
   pair.start(1);
   ASSERT_TRUE(run_until([&] { return pair.connected(1); }));
@@ -529,6 +536,27 @@ TEST_F(IceAgentTest, MayBeRestartedFromInsideADatagram) {
   EXPECT_EQ(pair.a.send(1), SendOutcome::sent);
   ASSERT_TRUE(run_until([&] { return pair.connected(2); }));
   stop(pair);
+}
+
+// As on the data-plane threads: nothing is shared between them but the libraries' own state.
+TEST(IceAgent, RunsOnSeveralThreadsAtOnce) {
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i) {
+    threads.emplace_back([] {
+      asio::io_context io;
+      for (int round = 0; round < 5; ++round) {
+        Pair pair(io);
+        pair.start(1);
+        EXPECT_TRUE(run_until(io, [&] { return pair.connected(1); }));
+        EXPECT_EQ(pair.a.send(1), SendOutcome::sent);
+        EXPECT_TRUE(run_until(io, [&] { return pair.b.received.size() == 1; }));
+        pair.a.stop();
+        pair.b.stop();
+        EXPECT_TRUE(run_until(io, [&] { return pair.a.stopped && pair.b.stopped; }));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
 }
 
 TEST_F(IceAgentTest, StopsWithoutHavingStarted) {
