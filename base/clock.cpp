@@ -1,5 +1,7 @@
 #include "base/clock.hpp"
 
+#include <ctime>
+
 #include <fmt/chrono.h>
 
 namespace p2pd::base {
@@ -11,8 +13,9 @@ WallTime wall_now() {
 std::string to_rfc3339(WallTime time) {
   const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
   const auto milliseconds = (time - seconds).count();
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
-                     fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)), milliseconds);
+  // Not system_clock::to_time_t: it goes by way of nanoseconds, which end in 2262.
+  const auto time_t_seconds = static_cast<std::time_t>(seconds.time_since_epoch().count());
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(time_t_seconds), milliseconds);
 }
 
 double to_ms(Duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }

@@ -136,7 +136,8 @@ TEST(ByteReader, DoesNotTrustALengthField) {
   ByteReader text8(bytes);
   EXPECT_EQ(text8.text8(), "");
   EXPECT_TRUE(text8.failed());
-  ByteReader text16(Bytes{0xff, 0xff, 'a'});
+  const Bytes longer{0xff, 0xff, 'a'};
+  ByteReader text16(longer);
   EXPECT_EQ(text16.text16(), "");
   EXPECT_TRUE(text16.failed());
 }
