@@ -1,5 +1,8 @@
 #include "ipc/codec.hpp"
 
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -147,6 +150,16 @@ TEST(Errors, EveryCodeHasItsOwnWord) {
     EXPECT_TRUE(words.insert(reason_of(code)).second) << reason_of(code);
   }
   EXPECT_EQ(reason_of(static_cast<ErrorCode>(4242)), "unknown");
+}
+
+TEST(Errors, AreAllInTheApisDocument) {
+  std::ifstream file(std::filesystem::path(__FILE__).parent_path() / "../../../docs/api.md");
+  const std::string document{std::istreambuf_iterator<char>(file), {}};
+  for (const ErrorCode code : all_error_codes()) {
+    const std::string row =
+        "| " + std::to_string(static_cast<int>(code)) + " | `" + std::string(reason_of(code)) + "` |";
+    EXPECT_NE(document.find(row), std::string::npos) << row;
+  }
 }
 
 }  // namespace
