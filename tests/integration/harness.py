@@ -87,10 +87,10 @@ class Lab:
     def close(self):
         for process in self.processes:
             process.kill()
+            process.wait()
         for host in self.hosts.values():
             if host.holder:
-                host.holder.stdin.close()
-                host.holder.wait()
+                host.holder.communicate()
         if not self.loopback:
             subprocess.run(["ip", "link", "del", "segment"], check=False)
         if not self.keep:
@@ -216,8 +216,9 @@ class Daemon(Process):
         if start:
             self.start()
 
-    def command(self):
-        command = [str(self.lab.build / "p2pd"), "--state-dir", str(self.state), "--socket", str(self.socket)]
+    def command(self, state=None, socket=None):
+        command = [str(self.lab.build / "p2pd"), "--state-dir", str(state or self.state), "--socket",
+                   str(socket or self.socket)]
         for relay in self.relays:
             command += ["--relay", relay if isinstance(relay, str) else relay.url]
             if not isinstance(relay, str):

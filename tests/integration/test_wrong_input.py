@@ -25,20 +25,21 @@ class NoDaemon(LabCase):
 
 
 class Start(LabCase):
-    def run_p2pd(self, daemon, *arguments):
-        done = subprocess.run([*daemon.command(), *arguments], capture_output=True, text=True, timeout=harness.DEADLINE)
+    def run_p2pd(self, daemon, *arguments, **places):
+        done = subprocess.run([*daemon.command(**places), *arguments], capture_output=True, text=True,
+                              timeout=harness.DEADLINE)
         return done.returncode, done.stderr
 
     def test_a_second_daemon_on_one_state_folder_is_refused_and_the_first_goes_on(self):
         first = self.lab.daemon("alice", [])
-        status, error = self.run_p2pd(first, "--socket", str(self.lab.folder / "other.sock"))
+        status, error = self.run_p2pd(first, socket=self.lab.folder / "other.sock")
         self.assertEqual(status, 1)
         self.assertIn("another p2pd", error)
         first.ctl("status")
 
     def test_a_second_daemon_on_one_socket_is_refused_and_the_first_goes_on(self):
         first = self.lab.daemon("alice", [])
-        status, error = self.run_p2pd(first, "--state-dir", str(self.lab.folder / "other"))
+        status, error = self.run_p2pd(first, state=self.lab.folder / "other")
         self.assertEqual(status, 1)
         self.assertIn(str(first.socket), error)
         first.ctl("status")
