@@ -70,6 +70,19 @@ void Link::path_lost(PathKind kind, base::TimePoint now, std::string_view reason
   settle(now);
 }
 
+void Link::path_replaced(PathKind from, PathKind to, base::TimePoint now) {
+  const PathState state = at(from).state();
+  const bool carries = from == path_ && (state == PathState::alive || state == PathState::suspect);
+  if (carries && from != to) {
+    at(to).take_over(now);
+    move_to(to, false, "another pair was selected", now);
+  } else {
+    at(to).available(now);
+  }
+  if (from != to) at(from).lost();
+  settle(now);
+}
+
 void Link::network_changed(base::TimePoint now) {
   for (LinkPath& path : paths_) path.network_changed(now);
   settle(now);
@@ -249,20 +262,24 @@ bool Link::choose_path(base::TimePoint now) {
   const PathKind chosen = select_path(views, path_);
   if (chosen == path_) return false;
 
+  const PathState state = at(path_).state();
+  const bool died = state == PathState::dead || state == PathState::down;
+  std::string_view reason = chosen < path_ ? "probes answered" : "quicker";
+  if (at(path_).barred(now)) reason = "cooling down";
+  move_to(chosen, died, died ? death_reason_ : reason, now);
+  return true;
+}
+
+void Link::move_to(PathKind chosen, bool died, std::string_view reason, base::TimePoint now) {
   const PathKind left = std::exchange(path_, chosen);
-  const PathState left_state = at(left).state();
-  const bool died = left_state == PathState::dead || left_state == PathState::down;
   at(left).leave_use();
   at(chosen).enter_use(now);
   ++switches_;
   if (died) kick_ = true;
-  std::string reason = died ? death_reason_ : std::string(chosen < left ? "probes answered" : "quicker");
-  if (!died && at(left).barred(now)) reason = "cooling down";
-  notice_ = Notice{.from = notice_ ? notice_->from : left, .to = chosen, .reason = std::move(reason)};
+  notice_ = Notice{.from = notice_ ? notice_->from : left, .to = chosen, .reason = std::string(reason)};
   send_switched();
   repeats_left_ = died ? kSwitchedRepeats : 0;
   repeat_at_ = died ? now + kFirstRepeat : base::kNever;
-  return true;
 }
 
 void Link::send_due(base::TimePoint now) {

@@ -58,6 +58,9 @@ class Link {
   void path_available(PathKind kind, base::TimePoint now);
   // ICE failed or was stopped; the last relay session went. `reason` appears in on_path_changed.
   void path_lost(PathKind kind, base::TimePoint now, std::string_view reason);
+  // ICE selected a pair of the other kind in place of the one it had (direct to turn or back). No death: what
+  // went by the old pair goes by the new one at once, copied to the relay until it has answered.
+  void path_replaced(PathKind from, PathKind to, base::TimePoint now);
   // Another interface or address: forgets demotions, cool-downs and packet sizes, probes every path at once.
   void network_changed(base::TimePoint now);
 
@@ -118,6 +121,7 @@ class Link {
   void update_paths(base::TimePoint now);
   // True when the path in use changed.
   bool choose_path(base::TimePoint now);
+  void move_to(PathKind chosen, bool died, std::string_view reason, base::TimePoint now);
   void send_due(base::TimePoint now);
   void tell_sink();
 

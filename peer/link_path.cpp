@@ -70,6 +70,11 @@ void LinkPath::lost() {
   size_.stop();
 }
 
+void LinkPath::take_over(base::TimePoint now) {
+  available(now);
+  if (state() == PathState::probing) become_suspect(now);
+}
+
 void LinkPath::network_changed(base::TimePoint now) {
   demotions_.clear();
   barred_until_ = base::TimePoint::min();

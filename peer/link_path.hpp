@@ -35,6 +35,8 @@ class LinkPath {
   // --- what happens to it ---
   void available(base::TimePoint now);
   void lost();
+  // Available in place of the pair in use: suspect until it answers.
+  void take_over(base::TimePoint now);
   // Other interfaces, so another path: demotions and packet size are forgotten, a probe goes out at once.
   void network_changed(base::TimePoint now);
   void enter_use(base::TimePoint now);

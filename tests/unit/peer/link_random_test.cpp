@@ -55,7 +55,7 @@ class Schedule {
   void disturb() {
     const auto kind = static_cast<PathKind>(pick(3));
     const int end = static_cast<int>(pick(2));
-    switch (pick(9)) {
+    switch (pick(10)) {
       case 0:
         net_.set_up(kind, false);
         break;
@@ -79,6 +79,12 @@ class Schedule {
       case 8:
         if (pick(4) == 0) net_.link(end).network_changed(net_.now);
         break;
+      case 9: {
+        const bool to_turn = pick(2) == 0;
+        net_.link(end).path_replaced(to_turn ? kDirect : PathKind::turn, to_turn ? PathKind::turn : kDirect,
+                                     net_.now);
+        break;
+      }
     }
   }
 

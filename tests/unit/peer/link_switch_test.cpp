@@ -219,6 +219,54 @@ TEST(LinkSwitch, ClimbsFromTurnToDirect) {
   EXPECT_EQ(net.end(0).kicks, 0U);
 }
 
+TEST(LinkSwitch, FollowsAPairOfTheOtherKindWithoutTheRelay) {
+  Net net;
+  net.exchange_keys();
+  net.available(PathKind::turn);
+  net.chat(seconds(1));
+  ASSERT_EQ(net.link(0).path(), PathKind::turn);
+  for (int index = 0; index < 2; ++index) {
+    net.link(index).path_replaced(PathKind::turn, PathKind::direct, net.now);
+    EXPECT_EQ(net.link(index).route().primary, PathKind::direct);
+    EXPECT_EQ(net.link(index).route().also, PathKind::relay) << "until it has answered";
+  }
+  net.chat(milliseconds(40));
+  for (int index = 0; index < 2; ++index) {
+    EXPECT_EQ(net.link(index).route().also, std::nullopt);
+    EXPECT_EQ(net.end(index).changes.back(), "turn>direct: another pair was selected");
+    EXPECT_EQ(net.end(index).changes.size(), 2U);
+    EXPECT_EQ(net.end(index).kicks, 0U);
+    EXPECT_EQ(net.link(index).stats(PathKind::turn).demotions, 0U);
+    EXPECT_EQ(net.link(index).stats(PathKind::turn).state, PathState::down);
+  }
+}
+
+TEST(LinkSwitch, GivesUpAPairOfTheOtherKindThatDoesNotAnswer) {
+  Net net;
+  net.settle_on_direct();
+  net.set_up(PathKind::turn, false);
+  net.link(0).path_replaced(PathKind::direct, PathKind::turn, net.now);
+  net.chat(seconds(3));
+  net.run(seconds(1));
+  EXPECT_EQ(net.link(0).path(), PathKind::relay);
+  EXPECT_EQ(net.end(0).unacknowledged() + net.end(1).unacknowledged(), 0U);
+}
+
+TEST(LinkSwitch, DoesNotReviveADeadPathByReplacingItsPair) {
+  Net net;
+  net.exchange_keys();
+  net.available(PathKind::direct);
+  net.run(seconds(1));
+  net.set_up(PathKind::direct, false);
+  net.end(0).write(1);
+  net.run(seconds(2));
+  ASSERT_EQ(net.link(0).path(), PathKind::relay);
+  net.link(0).path_replaced(PathKind::direct, PathKind::turn, net.now);
+  EXPECT_EQ(net.link(0).path(), PathKind::relay);
+  net.run(seconds(1));
+  EXPECT_EQ(net.link(0).path(), PathKind::turn);
+}
+
 // Both paths up and alternating at a whim: nothing is lost and no packet waits long.
 TEST(LinkSwitch, CarriesEverythingThroughAThousandFlips) {
   Net net(7);
