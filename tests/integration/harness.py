@@ -18,6 +18,8 @@ import sys
 import tempfile
 import time
 
+SANITIZER = re.compile(r"WARNING: ThreadSanitizer.*(?:\n.*){40}|ERROR: (?:Address|Leak)Sanitizer.*(?:\n.*){40}|"
+                       r".*runtime error:.*|assertion failed:.*")
 DEADLINE = 60.0  # how long a wait may take at all; a generous bound against hanging, never a measurement
 
 
@@ -72,7 +74,7 @@ class Lab:
         self.loopback = loopback
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="p2pd-"))
         self.keep = keep
-        self.hosts, self.processes = {}, []
+        self.hosts, self.programs = {}, []
         if not loopback:
             subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
             subprocess.run(["ip", "link", "add", "segment", "type", "bridge"], check=True)
@@ -85,9 +87,16 @@ class Lab:
         self.close()
 
     def close(self):
-        for process in self.processes:
-            process.kill()
-            process.wait()
+        """Ends everything. Fails when a program does not end cleanly or a sanitizer found something in it."""
+        problems = []
+        for program in list(self.programs)[::-1]:  # daemons before the relays they stand on
+            name, status = program.name, program.stop()
+            if status != 0:
+                problems.append(f"{name} ended with status {status}")
+        for log in sorted(self.folder.glob("*.log")):
+            found = SANITIZER.search(log.read_text(errors="replace"))
+            if found:
+                problems.append(f"{log.name}: {found.group(0)}")
         for host in self.hosts.values():
             if host.holder:
                 host.holder.communicate()
@@ -95,6 +104,8 @@ class Lab:
             subprocess.run(["ip", "link", "del", "segment"], check=False)
         if not self.keep:
             shutil.rmtree(self.folder, ignore_errors=True)
+        if problems:
+            raise Failed("\n".join(problems))
 
     def host(self, name):
         if name in self.hosts:
@@ -161,12 +172,11 @@ class Process:
         self.log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
         with open(self.log_file, "ab") as log:
             self.process = self.host.start(command, log, env)
-        self.lab.processes.append(self.process)
+        self.lab.programs.append(self)
 
-    def log(self, from_start=False):
-        if not self.log_file.exists():
-            return ""
-        return self.log_file.read_bytes()[0 if from_start else self.log_start:].decode(errors="replace")
+    def log(self):
+        """What it has logged since its last start."""
+        return self.log_file.read_bytes()[self.log_start:].decode(errors="replace") if self.log_file.exists() else ""
 
     def wait_log(self, pattern, what):
         def found():
@@ -179,7 +189,7 @@ class Process:
         """Ends it and waits for its end; returns its exit status."""
         self.process.send_signal(with_signal)
         status = self.process.wait(timeout=DEADLINE)
-        self.lab.processes.remove(self.process)
+        self.lab.programs.remove(self)
         self.process = None
         return status
 
