@@ -391,7 +391,7 @@ TEST_F(LinkLiveness, KeepsAPathThatLosesATenth) {
   Net net(11);
   net.settle_on_direct();
   for (int index = 0; index < 2; ++index) net.lane(kDirect, index).loss = 0.1;
-  net.chat(minutes(5));
+  net.chat(minutes(2));
   net.run(minutes(30));
   EXPECT_EQ(net.link(0).path(), kDirect);
   EXPECT_EQ(net.link(0).switches(), 1U);

@@ -328,7 +328,7 @@ TEST_F(LinkPacketSize, FindsABlackHoleBehindTheOtherEndsTraffic) {
 TEST_F(LinkPacketSize, StaysWhereATenthIsLostAtRandom) {
   settle(1'500);
   for (int index = 0; index < 2; ++index) net_.lane(kDirect, index).loss = 0.1;
-  net_.chat(minutes(3), milliseconds(20), true);
+  net_.chat(minutes(2), milliseconds(20), true);
   EXPECT_EQ(net_.link(0).packet_size(), 1'450U);
 }
 
