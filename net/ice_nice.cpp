@@ -1,10 +1,11 @@
 #include "net/ice_nice.hpp"
 
-#include <algorithm>
 #include <cstring>
 
 #include <netinet/in.h>
 #include <sys/socket.h>
+
+#include "proto/control_messages.hpp"
 
 namespace p2pd::net {
 
@@ -38,12 +39,6 @@ NiceCandidateType to_nice(proto::CandidateType type) {
       return NICE_CANDIDATE_TYPE_RELAYED;
   }
   return NICE_CANDIDATE_TYPE_HOST;
-}
-
-bool ice_chars(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
-  });
 }
 
 }  // namespace
@@ -114,7 +109,7 @@ NiceCandidatePtr to_nice(const proto::Candidate& candidate, guint stream_id) {
 
 bool well_formed(const IceCredentials& credentials) {
   const auto within = [](const std::string& text, std::size_t least, std::size_t most) {
-    return text.size() >= least && text.size() <= most && ice_chars(text);
+    return text.size() >= least && text.size() <= most && proto::is_ice_chars(text);
   };
   return within(credentials.ufrag, 4, 256) && within(credentials.password, 22, 256);
 }

@@ -17,6 +17,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/udp.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <gtest/gtest.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
@@ -227,6 +228,27 @@ TEST_F(IceAgentTest, EndsEveryBatchAndNoneIsOverSixtyFour) {
   stop(pair);
 }
 
+TEST_F(IceAgentTest, LeavesOtherHandlersTheirTurnWhileDatagramsNeverCease) {
+  Pair pair(io);
+  pair.start(1);
+  ASSERT_TRUE(run_until([&] { return pair.connected(1); }));
+  bool flooding = true;
+  // Each datagram brings the next, so that the socket is never empty.
+  pair.b.on_datagram = [&] {
+    if (flooding) {
+      EXPECT_EQ(pair.a.send(0), SendOutcome::sent);
+    }
+  };
+  ASSERT_EQ(pair.a.send(0), SendOutcome::sent);
+  bool timer_fired = false;
+  asio::steady_timer timer(io, std::chrono::milliseconds(1));
+  timer.async_wait([&](auto) { timer_fired = true; });
+  ASSERT_TRUE(run_until([&] { return timer_fired && pair.b.received.size() > 2'000; }));
+  flooding = false;
+  EXPECT_LE(pair.b.largest_batch, 64U);
+  stop(pair);
+}
+
 TEST_F(IceAgentTest, HasNoPathBeforeAPairIsSelected) {
   End end(io);
   EXPECT_EQ(end.send(1), SendOutcome::no_path);
@@ -370,6 +392,18 @@ TEST_F(IceAgentTest, FailsTheChecksWhenNothingAnswers) {
   EXPECT_EQ(end.failure, IceFailure::checks_failed);
   EXPECT_EQ(end.connected, 0U);
   stop({&end});
+}
+
+// About 12 s, libnice's consent timer.
+TEST_F(IceAgentTest, FailsWhenThePeerWithdrawsItsConsent) {
+  Pair pair(io);
+  pair.start(1);
+  ASSERT_TRUE(run_until([&] { return pair.connected(1); }));
+  stop({&pair.b});
+  ASSERT_TRUE(run_until([&] { return pair.a.failed == 1; }));
+  EXPECT_EQ(pair.a.failure, IceFailure::checks_failed);
+  EXPECT_EQ(pair.a.send(1), SendOutcome::no_path);
+  stop({&pair.a});
 }
 
 TEST_F(IceAgentTest, HasNoCandidatesWhenThePeerSendsNone) {
