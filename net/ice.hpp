@@ -39,7 +39,8 @@ class IceEvents {
   // A pair is selected and carries data both ways; again whenever another pair is selected.
   virtual void on_ice_connected(std::uint32_t generation, const IcePair& pair) = 0;
   virtual void on_ice_failed(std::uint32_t generation, IceFailure failure) = 0;
-  // One datagram of ours: what libnice did not take as STUN or ChannelData. Valid during the call.
+  // One datagram of ours: what libnice did not take as STUN or ChannelData. Valid during the call. It may
+  // come before on_ice_connected, and on the generation before the current one.
   virtual void on_ice_datagram(base::ByteView datagram) = 0;
   // All that had arrived together was delivered: a good moment to flush.
   virtual void on_ice_batch_end() = 0;
@@ -52,7 +53,7 @@ enum class SendOutcome {
   sent,
   blocked,  // socket buffer full: lost, as on any network
   too_big,  // EMSGSIZE: the path's packet size must shrink
-  no_path,  // no selected pair
+  no_path,  // no selected pair, consent lost, or the system has no route any more
 };
 
 class Ice {
