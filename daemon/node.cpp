@@ -171,6 +171,7 @@ void Node::begin_peer(const KnownPeer& peer) {
 
 std::vector<std::string> Node::own_relays() const {
   std::vector<std::string> out;
+  out.reserve(options_.relays.size());
   for (const auto& url : options_.relays) out.push_back(url.text());
   return out;
 }

@@ -16,6 +16,8 @@ using peer::Presence;
 
 // Sessions beside the configured ones: peers can name relays of their own, but not without bound.
 constexpr std::size_t kMaxFurtherSessions = 16;
+// A relay that brought nothing from a peer for so long may have died, or lost the peer, without saying so.
+constexpr auto kHeardLately = std::chrono::seconds(3);
 
 Presence to_presence(proto::RelayPresenceState state) {
   switch (state) {
@@ -138,24 +140,23 @@ void RelayHub::update_interest() {
   }
 }
 
-// The relay it was last heard on, if that one is up and does not say it is gone; else one that says it is
-// here; else, as nobody can say, all that are up (QUIC drops the doubles).
+// The relay it was heard on a moment ago; else those that say it is here; else, as nobody can say, all that
+// are up. QUIC drops the doubles, and the first answer settles it.
 std::vector<RelaySession*> RelayHub::routes(const PeerEntry& entry) const {
-  const auto says = [&entry](RelaySession* relay, Presence what) {
-    const auto found = entry.presence.find(relay);
-    return found != entry.presence.end() && found->second == what;
-  };
-  if (entry.heard_on != nullptr && entry.heard_on->online() && !says(entry.heard_on, Presence::gone)) {
+  if (entry.heard_on != nullptr && entry.heard_on->online() &&
+      base::Clock::now() - entry.heard_at < kHeardLately) {
     return {entry.heard_on};
   }
   std::vector<RelaySession*> up;
+  std::vector<RelaySession*> here;
   for (const auto& [url, session] : sessions_) {
     RelaySession* relay = session.relay.get();
     if (session.leaving || !relay->online()) continue;
-    if (says(relay, Presence::here)) return {relay};
+    const auto said = entry.presence.find(relay);
+    if (said != entry.presence.end() && said->second == Presence::here) here.push_back(relay);
     if (session.configured || entry.relays.contains(url)) up.push_back(relay);
   }
-  return up;
+  return here.empty() ? up : here;
 }
 
 void RelayHub::send(const RelayDatagram& datagram) {
@@ -225,6 +226,7 @@ void RelayHub::on_relay_datagram(RelaySession& session, const PeerId& sender, ba
   const auto found = peers_.find(sender);
   if (found == peers_.end()) return;  // a stranger: no state, no log line for each packet
   found->second.heard_on = &session;
+  found->second.heard_at = base::Clock::now();
   events_.on_relay_datagram({sender, base::Bytes(payload.begin(), payload.end())});
 }
 

@@ -80,6 +80,7 @@ class RelayHub final : private net::RelayEvents {
     std::set<std::string> relays;  // further ones, by URL
     std::map<net::RelaySession*, peer::Presence> presence;
     net::RelaySession* heard_on = nullptr;
+    base::TimePoint heard_at{};
     peer::Presence told = peer::Presence::unknown;
   };
 
