@@ -136,6 +136,8 @@ ngtcp2_transport_params Ngtcp2Connection::transport_params() const {
   params.max_udp_payload_size = kMaxDatagram;
   params.disable_active_migration = 1;
   params.grease_quic_bit = 1;
+  // None is sent or used yet (RFC 9221); see finish_packet().
+  params.max_datagram_frame_size = 65'535;
   return params;
 }
 
@@ -185,6 +187,8 @@ bool Ngtcp2Connection::receive(base::ByteView packet, base::TimePoint now) {
   if (authentic) {
     kicked_.reset();
     unblock_streams();
+    const ngtcp2_conn_stat stat = statistics();
+    if (stat.min_rtt != QuicClock::kNoStamp) pacer_.round_trip(clock_.last(), stat.latest_rtt);
   }
   if (rv != 0 && !farewell_) fail(rv);
   return authentic;
@@ -215,6 +219,7 @@ void Ngtcp2Connection::kick(base::TimePoint now) {
   QuicClock::Stamp stamp = clock_.stamp(now);
   // The probes of the last kick may still be answered; another would only double the back-off.
   if (kicked_ && now - *kicked_ < to_duration(ngtcp2_conn_get_pto(connection_.get()))) return;
+  pacer_.forget_round_trips();
   // The timer may stand for packets about to be declared lost: fire it, then the probe timer behind it.
   for (int step = 0; step < 2; ++step) {
     const ngtcp2_conn_stat stat = statistics();
@@ -362,7 +367,7 @@ QuicStats Ngtcp2Connection::stats() const {
   stats.bytes_in_flight = stat.bytes_in_flight;
   stats.congestion_window = stat.cwnd;
   stats.delivery_rate = stat.delivery_rate_sec;
-  stats.packets_lost = sent_again_;
+  stats.packets_lost = pacer_.repeat_count();
   return stats;
 }
 

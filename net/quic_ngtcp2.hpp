@@ -18,6 +18,7 @@
 
 #include "net/quic_clock.hpp"
 #include "net/quic_connection.hpp"
+#include "net/quic_pacer.hpp"
 #include "net/quic_send_queue.hpp"
 #include "net/quic_tls.hpp"
 
@@ -108,9 +109,12 @@ class Ngtcp2Connection final : public QuicConnection {
   [[nodiscard]] bool has_sendable() const;
 
   ngtcp2_ssize fill_packet(std::span<std::uint8_t> out, QuicClock::Stamp stamp);
+  ngtcp2_ssize finish_packet(std::span<std::uint8_t> out, ngtcp2_pkt_info& info, bool full,
+                             QuicClock::Stamp stamp);
   ngtcp2_ssize write_stream(std::int64_t id, Stream& stream, std::span<std::uint8_t> out,
                             ngtcp2_pkt_info& info, std::size_t& fresh, QuicClock::Stamp stamp);
-  void note_burst(std::size_t size, std::size_t limit, QuicClock::Stamp stamp);
+  [[nodiscard]] static QuicPacer::Rate rate(const ngtcp2_conn_stat& stat);
+  [[nodiscard]] bool window_full(std::size_t packet_size) const;
   void end_burst(QuicClock::Stamp stamp);
 
   struct ConnectionDelete {
@@ -134,8 +138,7 @@ class Ngtcp2Connection final : public QuicConnection {
   std::vector<PendingReset> resets_;
   std::vector<std::int64_t> stopped_;  // by the peer, found while the current packet was written
 
-  std::size_t burst_ = 0;  // bytes written since the pacer was told
-  std::uint64_t sent_again_ = 0;
+  QuicPacer pacer_;
   std::optional<base::TimePoint> kicked_;  // nothing authenticated has come in since
 
   std::optional<Farewell> farewell_;

@@ -14,7 +14,8 @@ constexpr std::size_t kMaxPieces = 32;
 // What a packet holds besides stream data sent for the first time: headers and some frames. One with more
 // repeats lost data.
 constexpr std::size_t kPacketOverhead = 256;
-constexpr double kBurstLimit = 64 * 1024;
+// A DATAGRAM frame (RFC 9221) that fits into no packet.
+constexpr std::array<std::uint8_t, kMaxDatagram> kTooBig{};
 
 }  // namespace
 
@@ -124,18 +125,20 @@ std::size_t Ngtcp2Connection::write_packet(std::span<std::uint8_t> out, base::Ti
     fail(static_cast<int>(size));
     return farewell_ ? write_farewell(out, stamp) : 0;
   }
-  if (size == 0) {
+  pacer_.add(static_cast<std::size_t>(size));
+  if (size == 0 || (pacer_.long_burst(limit) && pacer_.burst_over(limit, rate(statistics()))))
     end_burst(stamp);
-    return 0;
-  }
-  note_burst(static_cast<std::size_t>(size), limit, stamp);
   return static_cast<std::size_t>(size);
 }
 
 int Ngtcp2Connection::apply_resets() {
   for (const PendingReset& pending : std::exchange(resets_, {})) {
-    const int rv = ngtcp2_conn_shutdown_stream(connection_.get(), pending.id, pending.code);
-    if (rv != 0) return rv;
+    // Each is put before what waits already, and STOP_SENDING must come first: an ngtcp2 that has not seen
+    // the stream yet forgets it at once on RESET_STREAM, and our half would stay open for ever.
+    for (const auto shutdown : {ngtcp2_conn_shutdown_stream_write, ngtcp2_conn_shutdown_stream_read}) {
+      const int rv = shutdown(connection_.get(), pending.id, pending.code);
+      if (rv != 0) return rv;
+    }
   }
   return 0;
 }
@@ -147,7 +150,8 @@ ngtcp2_ssize Ngtcp2Connection::fill_packet(std::span<std::uint8_t> out, QuicCloc
   const std::uint64_t credit = ngtcp2_conn_get_max_data_left(connection_.get());
   std::size_t fresh = 0;
   ngtcp2_ssize size = NGTCP2_ERR_WRITE_MORE;
-  for (std::size_t left = turns_.size(); left > 0 && size == NGTCP2_ERR_WRITE_MORE; --left) {
+  const bool full = !turns_.empty() && window_full(out.size());
+  for (std::size_t left = full ? 0 : turns_.size(); left > 0 && size == NGTCP2_ERR_WRITE_MORE; --left) {
     const std::int64_t id = turns_.front();
     turns_.pop_front();
     Stream* stream = find(StreamId{id});
@@ -158,14 +162,31 @@ ngtcp2_ssize Ngtcp2Connection::fill_packet(std::span<std::uint8_t> out, QuicCloc
     }
     size = write_stream(id, *stream, out, info, fresh, stamp);
   }
-  if (size == NGTCP2_ERR_WRITE_MORE) {
-    size = ngtcp2_conn_writev_stream(connection_.get(), nullptr, &info, out.data(), out.size(), nullptr,
-                                     NGTCP2_WRITE_STREAM_FLAG_NONE, -1, nullptr, 0, stamp);
-  }
+  if (size == NGTCP2_ERR_WRITE_MORE) size = finish_packet(out, info, full, stamp);
   if (phase_ == Phase::confirmed && size > 0 && static_cast<std::size_t>(size) > fresh + kPacketOverhead) {
-    ++sent_again_;
+    pacer_.repeated(stamp);
   }
   return size;
+}
+
+// No stream has more to say. Put so, ngtcp2 takes the rate it measures next for the application's, not the
+// path's, and BBR does not leave its start-up on such rates. But when much is lost, streams stand still
+// because of the gaps, and start-up, at 2.9 times the path's rate, is why: it would last for ever (measured:
+// three times the data sent over a 10 Mbit/s line). So then it is told of something that will not fit, which
+// counts as more to send and changes nothing else; not while a probe is due, which would go out without data.
+ngtcp2_ssize Ngtcp2Connection::finish_packet(std::span<std::uint8_t> out, ngtcp2_pkt_info& info, bool full,
+                                             QuicClock::Stamp stamp) {
+  const ngtcp2_conn_stat stat = statistics();
+  if (phase_ == Phase::confirmed && stat.pto_count == 0 &&
+      (full || pacer_.heavy_loss(stamp, stat.smoothed_rtt))) {
+    const ngtcp2_vec data{const_cast<std::uint8_t*>(kTooBig.data()), kTooBig.size()};
+    const ngtcp2_ssize size =
+        ngtcp2_conn_writev_datagram(connection_.get(), nullptr, &info, out.data(), out.size(), nullptr,
+                                    NGTCP2_WRITE_DATAGRAM_FLAG_NONE, 0, &data, 1, stamp);
+    if (size != NGTCP2_ERR_INVALID_STATE && size != NGTCP2_ERR_INVALID_ARGUMENT) return size;
+  }
+  return ngtcp2_conn_writev_stream(connection_.get(), nullptr, &info, out.data(), out.size(), nullptr,
+                                   NGTCP2_WRITE_STREAM_FLAG_NONE, -1, nullptr, 0, stamp);
 }
 
 // NGTCP2_ERR_WRITE_MORE: go on with the next stream. Otherwise the packet's size, 0 when none can be sent
@@ -221,20 +242,22 @@ ngtcp2_ssize Ngtcp2Connection::write_stream(std::int64_t id, Stream& stream, std
   return size;
 }
 
-// BBR's quantum is ten packets of the largest size, too much at once on a path of small ones.
-void Ngtcp2Connection::note_burst(std::size_t size, std::size_t limit, QuicClock::Stamp stamp) {
-  burst_ += size;
-  if (burst_ < 10 * limit) return;
+bool Ngtcp2Connection::window_full(std::size_t packet_size) const {
+  if (phase_ != Phase::confirmed) return false;
   const ngtcp2_conn_stat stat = statistics();
-  const double round_trip =
-      static_cast<double>(stat.min_rtt == QuicClock::kNoStamp ? NGTCP2_MILLISECONDS : stat.min_rtt);
-  const auto one_trip = static_cast<std::size_t>(std::min(stat.pacing_rate * round_trip, kBurstLimit));
-  if (burst_ >= std::min(stat.send_quantum, std::max(10 * limit, one_trip))) end_burst(stamp);
+  return stat.pto_count == 0 && pacer_.window_full(stat.bytes_in_flight, packet_size, rate(stat));
+}
+
+QuicPacer::Rate Ngtcp2Connection::rate(const ngtcp2_conn_stat& stat) {
+  // Without BBR's word: RFC 9002 7.7, as ngtcp2 has it.
+  const double fallback = 1.25 * static_cast<double>(stat.cwnd) / static_cast<double>(stat.smoothed_rtt);
+  return {stat.pacing_rate > 0 ? stat.pacing_rate : fallback,
+          stat.min_rtt == QuicClock::kNoStamp ? NGTCP2_MILLISECONDS : stat.min_rtt, stat.delivery_rate_sec};
 }
 
 void Ngtcp2Connection::end_burst(QuicClock::Stamp stamp) {
-  burst_ = 0;
-  ngtcp2_conn_update_pkt_tx_time(connection_.get(), stamp);
+  if (pacer_.in_burst())
+    ngtcp2_conn_update_pkt_tx_time(connection_.get(), pacer_.end_burst(stamp, rate(statistics())));
 }
 
 }  // namespace p2pd::net
