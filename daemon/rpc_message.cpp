@@ -8,6 +8,7 @@
 #include "daemon/node.hpp"
 #include "daemon/rpc.hpp"
 #include "daemon/status_json.hpp"
+#include "proto/message_frames.hpp"
 
 namespace p2pd::daemon {
 namespace {
@@ -21,7 +22,6 @@ using nlohmann::json;
 using Needed = ipc::Presence;
 
 constexpr std::size_t kMaxMessage = 1024 * 1024;
-constexpr std::size_t kMaxContentType = 255;
 // One answer's bodies: as text they may double in size and still leave within the output bound of a client.
 constexpr std::size_t kListBytes = 4 * 1024 * 1024;
 constexpr std::int64_t kMaxList = 1000;
@@ -54,9 +54,9 @@ bool read_body(const Request& request, Responder& responder, store::OutboxRow& o
     return false;
   }
   out.content_type = request.text("content_type").value_or(text ? "text/plain" : "application/octet-stream");
-  if (out.content_type.size() > kMaxContentType) {
+  if (!proto::is_content_type(out.content_type)) {
     responder.error(ErrorCode::invalid_params,
-                    fmt::format("content_type has at most {} bytes", kMaxContentType));
+                    "content_type is a media type: at most 255 printable ASCII characters");
     return false;
   }
   out.reply_to = request.text("reply_to").value_or("");
