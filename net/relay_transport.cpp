@@ -166,8 +166,8 @@ asio::awaitable<base::Result<>> RelayTransport::Impl::upgrade_as_server(std::siz
   const auto [error, size] = co_await http::async_read_header(stream(), buffer, parser, kAwait);
   if (error.category() == make_error_code(http::error::bad_version).category() &&
       error != http::error::end_of_stream && error != http::error::partial_message) {
-    co_return co_await answer_http(
-        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    std::string complaint = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    co_return co_await answer_http(std::move(complaint));
   }
   if (error) co_return base::Error(error, "no HTTP request");
   const Request& request = parser.get();

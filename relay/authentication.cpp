@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "base/random.hpp"
+#include "base/within.hpp"
 #include "net/relay_error.hpp"
 
 namespace p2pd::relay {
@@ -11,26 +12,32 @@ namespace {
 
 namespace asio = boost::asio;
 using net::RelayError;
+using proto::RelayGoodbyeCode;
 
-RelayError error_of(proto::RelayGoodbyeCode code) {
+RelayError error_of(RelayGoodbyeCode code) {
   switch (code) {
-    case proto::RelayGoodbyeCode::not_permitted:
+    case RelayGoodbyeCode::not_permitted:
       return RelayError::not_permitted;
-    case proto::RelayGoodbyeCode::limit:
+    case RelayGoodbyeCode::limit:
       return RelayError::limit;
-    case proto::RelayGoodbyeCode::protocol_error:
+    case RelayGoodbyeCode::protocol_error:
       return RelayError::bad_frame;
-    case proto::RelayGoodbyeCode::draining:
+    case RelayGoodbyeCode::draining:
       return RelayError::draining;
     default:
       return RelayError::authentication_failed;
   }
 }
 
-asio::awaitable<base::Error> refuse(net::RelayTransport& transport, proto::RelayGoodbye goodbye) {
-  const base::Bytes frame = proto::encode(goodbye);
+asio::awaitable<bool> say(net::RelayTransport& transport, base::Bytes frame) {
   const auto written = co_await transport.write(frame);
   if (written) co_await transport.close();
+  co_return true;
+}
+
+asio::awaitable<base::Error> refuse(net::RelayTransport& transport, proto::RelayGoodbye goodbye,
+                                    std::chrono::milliseconds farewell) {
+  co_await base::within(farewell, say(transport, proto::encode(goodbye)));
   co_return base::Error(make_error_code(error_of(goodbye.code)), goodbye.text);
 }
 
@@ -78,17 +85,21 @@ asio::awaitable<base::Result<base::PeerId>> authenticate_client(net::RelayTransp
   if (!message) co_return message.error();
   const auto frame = proto::parse_client_frame(*message);
   const auto* hello = frame ? std::get_if<proto::RelayHello>(&*frame) : nullptr;
-  if (hello == nullptr || hello->version != proto::kRelayVersion) {
-    co_return co_await refuse(
-        transport, {proto::RelayGoodbyeCode::protocol_error,
-                    hello == nullptr ? "a hello must come first" : "only protocol version 1 is spoken here"});
+  std::optional<proto::RelayGoodbye> refusal;
+  if (hello == nullptr) {
+    refusal = proto::RelayGoodbye{RelayGoodbyeCode::protocol_error, "a hello must come first"};
+  } else if (hello->version != proto::kRelayVersion) {
+    refusal = proto::RelayGoodbye{RelayGoodbyeCode::protocol_error, "only protocol version 1 is spoken here"};
+  } else if (!signature_holds(*hello, challenge, transport)) {
+    refusal = proto::RelayGoodbye{RelayGoodbyeCode::authentication_failed,
+                                  "the signature does not fit this relay, URL and TLS session"};
+  } else {
+    refusal = authentication.judge(hello->client, hello->token);
   }
-  if (!signature_holds(*hello, challenge, transport)) {
-    co_return co_await refuse(transport, {proto::RelayGoodbyeCode::authentication_failed,
-                                          "the signature does not fit this relay, URL and TLS session"});
+  if (refusal) {
+    const base::Error error = co_await refuse(transport, std::move(*refusal), authentication.farewell);
+    co_return error;
   }
-  const auto refusal = authentication.judge(hello->client, hello->token);
-  if (refusal) co_return co_await refuse(transport, *refusal);
 
   proto::RelayWelcome welcome = authentication.welcome;
   welcome.signature = authentication.identity->sign(proto::signed_bytes(welcome, challenge, *hello));

@@ -3,9 +3,13 @@
 // sent, or with a goodbye and an error.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 
@@ -22,6 +26,8 @@ struct Authentication {
   // The welcome's parameters; the signature is filled in.
   proto::RelayWelcome welcome;
   proto::RelayLimits limits;
+  // How long a refused client has to take the goodbye.
+  std::chrono::milliseconds farewell{1'000};
   // A reason not to serve this client, asked once its signature is proven.
   std::function<std::optional<proto::RelayGoodbye>(const base::PeerId& client, std::string_view token)> judge;
 };

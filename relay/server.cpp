@@ -243,6 +243,7 @@ asio::awaitable<base::Result<base::PeerId>> Server::establish(
   authentication.welcome.max_interest = static_cast<std::uint16_t>(config_.limits.max_interest);
   authentication.limits.packets_per_second = static_cast<std::uint32_t>(config_.limits.rate_packets);
   authentication.limits.bytes_per_second = static_cast<std::uint32_t>(config_.limits.rate_bytes);
+  authentication.farewell = config_.limits.farewell;
   authentication.judge = [this](const base::PeerId& client, std::string_view token) {
     return judge(client, token);
   };
