@@ -27,11 +27,11 @@ std::optional<std::uint64_t> system_free_space(const std::string& path) {
 base::Result<void> Session::require_space() {
   if (options.disk_reserve == 0) return {};
   if (!has_space_) {
-    const auto free = options.free_space ? options.free_space(path) : system_free_space(path);
+    const auto free = options.free_space ? options.free_space(path_) : system_free_space(path_);
     has_space_ = !free || *free >= options.disk_reserve;
   }
   if (*has_space_) return {};
-  return store_error(StoreError::disk_full, "too little is left on the disk of " + path);
+  return store_error(StoreError::disk_full, "too little is left on the disk of " + path_);
 }
 
 Writer::Writer(Database database, std::string path, Options options)

@@ -28,7 +28,7 @@ namespace p2pd::store {
 class Session {
  public:
   Session(Database& connection, const Options& limits, const std::string& file)
-      : database(connection), options(limits), path(file) {}
+      : database(connection), options(limits), path_(file) {}
 
   // For what grows the database on a stranger's or a program's word. Error: disk_full. Asked of the system
   // once a batch.
@@ -39,7 +39,7 @@ class Session {
   const Options& options;
 
  private:
-  const std::string& path;
+  const std::string& path_;
   std::optional<bool> has_space_;
 };
 
