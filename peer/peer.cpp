@@ -82,7 +82,8 @@ Peer::Impl::Impl(PeerConfig config, PeerHost& host, RelayPort& relay, MessageSto
   if (demand()) apply(config_.wanted ? Event(Wished{}) : Event(MessageWaits{}));
 }
 
-Peer::Impl::~Impl() = default;
+// Sessions hand their agents over as they go, while there is still somebody to take them.
+Peer::Impl::~Impl() { connections_.clear(); }
 
 void Peer::Impl::connect() {
   if (shut_down_) return;
@@ -213,6 +214,7 @@ void Peer::Impl::apply(const Event& event) {
   if (next.actions.close) close_all(net::CloseCode::disconnected, "disconnected");
   if (next.actions.cancel_dial) abandon_dials(nullptr);
   if (next.actions.dial) dial();
+  if (next.actions.hurry) hurry_dial();
   again_ = true;
 }
 

@@ -108,6 +108,13 @@ void Peer::Impl::dial() {
   again_ = true;
 }
 
+void Peer::Impl::hurry_dial() {
+  Session* const running = pending(true);
+  if (running == nullptr || running->heard()) return;
+  running->hurry();
+  again_ = true;
+}
+
 void Peer::Impl::on_relay_datagram(base::ByteView datagram) {
   if (shut_down_) return;
   const Turn turn(*this);

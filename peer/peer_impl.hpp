@@ -78,6 +78,7 @@ class Peer::Impl final : private SessionHost {
 
   // peer_connections.cpp
   void dial();
+  void hurry_dial();
   void accept(base::ByteView initial);
   void adopt(Session& session);
   void note_hello(Session& session);

@@ -90,6 +90,12 @@ void Session::on_confirmed() {
   host_.on_session_confirmed(*this);
 }
 
+void Session::hurry() {
+  if (stage_ != Stage::handshaking) return;
+  stage_since_ = host_.now();
+  kick_quic();
+}
+
 void Session::keep() {
   if (stage_ != Stage::confirmed) return;
   say(proto::ControlKeep{});

@@ -120,6 +120,8 @@ class Session final : private net::QuicEvents,
   void on_relay_online(bool online);
   void on_network_changed();
   void on_outbox_changed();
+  // A handshake without an answer so far: repeats the first packet now, and counts its time from now.
+  void hurry();
   // Answered by on_session_pong; 0 is for "are you there", answered by nothing but silence's end.
   void ping(std::uint64_t id);
 

@@ -73,7 +73,8 @@ void Session::on_path_changed(PathKind from, PathKind to, std::string_view reaso
     ice_.reset_schedule();
   }
   if (to == PathKind::relay) {
-    ice_.restart_later(reason, now);
+    // Left because the relay is quicker than TURN, it is as good as before.
+    if (link_.stats(from).state != PathState::alive) ice_.restart_later(reason, now);
   } else if (!to_direct_) {
     to_direct_ = now - began_at_;
   }

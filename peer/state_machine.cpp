@@ -67,7 +67,7 @@ struct FromDialing {
   // What was sent before the peer came is lost, and its repetition may be seconds away.
   Step operator()(const PeerCame&) const {
     Step out = stay(Dialing{});
-    out.actions.dial = true;
+    out.actions.hurry = true;
     return out;
   }
   // The handshake's packets have no other way.

@@ -78,6 +78,7 @@ struct Facts {
 
 struct Actions {
   bool dial = false;         // a handshake through the relay, replacing a pending one that was not answered
+  bool hurry = false;        // the pending one: say it again now
   bool cancel_dial = false;  // forget the pending one
   bool close = false;        // the established connection, as disconnected
   std::optional<base::Duration> back_off;  // BackoffOver after this; any older such timer is void
