@@ -11,7 +11,7 @@ class Migrations : public StoreTest {
  protected:
   Database make() {
     std::ofstream(folder_.file(), std::ios::app).flush();
-    return std::move(Database::open(folder_.file(), "").value());
+    return Database::open(folder_.file(), "").value();
   }
 };
 

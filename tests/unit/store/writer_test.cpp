@@ -338,22 +338,23 @@ TEST_F(StoreWriter, CompletionsGoThroughPostInOrder) {
 }
 
 TEST_F(StoreWriter, EveryCallOfManyThreadsCompletesOnceWhileItIsStopped) {
-  constexpr int kThreads = 6;
-  constexpr int kEach = 400;
+  constexpr std::uint64_t kThreads = 6;
+  constexpr std::uint64_t kEach = 400;
   Options bounded;
   bounded.queued_calls = 200;
   bounded.flush_after = std::chrono::milliseconds(1);
   open(bounded);
   ASSERT_TRUE(add_peer(1));
-  std::atomic<int> completed = 0;
+  std::atomic<std::uint64_t> completed = 0;
   std::atomic<int> stored = 0;
   std::latch halfway(kThreads);
   std::vector<std::thread> threads;
-  for (int t = 0; t < kThreads; ++t) {
+  threads.reserve(kThreads);
+  for (std::uint64_t t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
-      for (int i = 0; i < kEach; ++i) {
+      for (std::uint64_t i = 0; i < kEach; ++i) {
         if (i == kEach / 2) halfway.count_down();
-        const auto number = static_cast<std::uint64_t>(t * kEach + i + 1);
+        const std::uint64_t number = t * kEach + i + 1;
         switch (i % 4) {
           case 0:
             store_->append_outbox(peer_id(1), outbox_row(number), {}, [&](const auto& result) {
