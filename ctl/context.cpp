@@ -37,7 +37,7 @@ CtlResult<JsonPtr> Context::call(std::string_view method, const nlohmann::json& 
                                  std::optional<base::TimePoint> deadline) {
   const CtlResult<void> connected = connect();
   if (!connected) return connected.error();
-  const base::TimePoint until = deadline.value_or(std::min(end_, base::Clock::now() + kAnswer));
+  const base::TimePoint until = deadline.value_or(options_.timeout ? end_ : base::Clock::now() + kAnswer);
   ipc::CallResult<JsonPtr> result = client_->call(method, params, until);
   if (!result) return to_failure(result.error());
   if (!(*result)->is_object())

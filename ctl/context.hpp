@@ -42,7 +42,8 @@ class Context {
   // When the whole command has to be over: --timeout after its start, or never.
   [[nodiscard]] base::TimePoint end() const { return end_; }
 
-  // One answer of the daemon, by `deadline` or, without one, by the command's end or within 30 s.
+  // One answer of the daemon, by `deadline` or, without one, by the command's end, which is in 30 s without
+  // --timeout.
   [[nodiscard]] CtlResult<JsonPtr> call(std::string_view method, const nlohmann::json& params,
                                         std::optional<base::TimePoint> deadline = {});
   // `call` for methods in which the daemon itself waits up to `wait` (as `timeout_ms`): its own answer should

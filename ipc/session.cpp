@@ -8,6 +8,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/dispatch.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
@@ -63,6 +64,9 @@ asio::awaitable<void> Session::run_reader(std::shared_ptr<Session> self) {
       self->end_of_input();
     } else if (received == Received::nothing_yet) {
       co_await self->socket_.async_wait(Socket::wait_read, kTuple);
+    } else {
+      // A client that never stops writing gets one chunk in turn with everything else on this thread.
+      co_await asio::post(self->socket_.get_executor(), asio::use_awaitable);
     }
   }
 }

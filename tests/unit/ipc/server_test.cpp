@@ -1,5 +1,7 @@
 #include "ipc/server.hpp"
 
+#include <atomic>
+#include <condition_variable>
 #include <fstream>
 #include <list>
 #include <thread>
@@ -341,6 +343,27 @@ TEST_F(ServerTest, DisconnectsAClientThatDoesNotReadAndServesTheOthers) {
   EXPECT_FALSE(answer(other.line()).error);
   while (server_->clients() > 1) std::this_thread::yield();
   EXPECT_LT(slow.rest().size(), 10'000'000U);
+}
+
+TEST_F(ServerTest, AFloodOfNotificationsDoesNotStarveOthers) {
+  start();
+  RawClient flooder(path());
+  std::atomic<bool> over = false;
+  std::thread flood([&] {
+    std::string many;
+    for (int i = 0; i < 1000; ++i)
+      many += R"({"jsonrpc":"2.0","method":"none"})"
+              "\n";
+    while (!over && flooder.send(many)) {
+    }
+  });
+  RawClient other(path());
+  for (int i = 0; i < 20; ++i) {
+    other.send_line(request(i, "echo", {{"text", "x"}}));
+    EXPECT_EQ(answer(other.line()).id, std::to_string(i));
+  }
+  over = true;
+  flood.join();
 }
 
 TEST_F(ServerTest, ReadsNoRequestsOfAClientWithTooMuchUnread) {
