@@ -244,8 +244,6 @@ void Link::update_paths(base::TimePoint now) {
       // In doubt about one, ask the others whether they would do.
       if (path.state() == PathState::suspect && before != PathState::suspect && path.kind() == path_) {
         for (LinkPath& other : paths_) other.hasten(now);
-        // Silence on the relay may be the other end, which missed that we came down to it.
-        if (path_ == PathKind::relay && switches_ != 0) send_switched();
       }
     }
   }

@@ -16,7 +16,6 @@ constexpr milliseconds kLeastDeadAfter{750};
 constexpr seconds kAnswerGrace{2};
 constexpr seconds kHeartbeat{5};
 constexpr seconds kStandbyHeartbeat{30};
-constexpr seconds kSizeRecheck{30};
 constexpr milliseconds kClimbInterval{150};
 constexpr milliseconds kClimbSpan{300};
 constexpr unsigned kClimbAnswers = 3;
@@ -165,7 +164,8 @@ LinkPath::Change LinkPath::update(base::TimePoint now, const Context& context) {
 
 std::optional<std::size_t> LinkPath::take_probe(base::TimePoint now, const Context& context) {
   if (now >= probe_due(context)) {
-    if (in_use_ && kind_ != PathKind::relay && watched(context)) size_.check(now, suspect_after());
+    // With the heartbeat too: traffic of the other end hides that our own full-size packets vanish.
+    if (kind_ != PathKind::relay && watched(context)) size_.check(now, suspect_after());
     probe_now_ = false;
     last_probe_ = now;
     ++tries_;
@@ -175,7 +175,6 @@ std::optional<std::size_t> LinkPath::take_probe(base::TimePoint now, const Conte
     const bool proving = kind_ != PathKind::relay && (state() == PathState::probing || climbing());
     return proving ? PacketSize::kBase : proto::kMinLinkFrame;
   }
-  if (now >= recheck_due(context)) size_.check(now, suspect_after());
   const auto sizing = size_.take_probe(now, suspect_after());
   // A full-size probe says something only beside a small one.
   if (sizing == size_.payload()) probe_now_ = last_probe_ != now;
@@ -190,7 +189,7 @@ void LinkPath::probe_sent(const proto::LinkNonce& nonce, std::size_t size, base:
 }
 
 base::TimePoint LinkPath::deadline(const Context& context) const {
-  base::TimePoint first = std::min({probe_due(context), recheck_due(context), state_due(context)});
+  base::TimePoint first = std::min(probe_due(context), state_due(context));
   if (barred_until_ != base::TimePoint::min()) first = std::min(first, barred_until_);
   return std::min(first, size_.deadline());
 }
@@ -262,13 +261,6 @@ base::TimePoint LinkPath::alive_probe_due(const Context& context) const {
     if (last_probe_ < silent_since(context)) due = std::min(due, quiet);
   }
   return due;
-}
-
-// Traffic of the other end hides that our own full-size packets vanish: ask now and then while QUIC waits.
-base::TimePoint LinkPath::recheck_due(const Context& context) const {
-  const bool applies = watched(context) && kind_ != PathKind::relay && state() == PathState::alive &&
-                       size_.payload() != PacketSize::kBase && !size_.checking();
-  return applies ? size_.checked_at() + kSizeRecheck : base::kNever;
 }
 
 // When the state changes by itself.

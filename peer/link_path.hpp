@@ -92,7 +92,6 @@ class LinkPath {
   [[nodiscard]] base::Duration dead_after() const;
   [[nodiscard]] base::TimePoint probe_due(const Context& context) const;
   [[nodiscard]] base::TimePoint alive_probe_due(const Context& context) const;
-  [[nodiscard]] base::TimePoint recheck_due(const Context& context) const;
   [[nodiscard]] base::TimePoint state_due(const Context& context) const;
   [[nodiscard]] base::Duration dead_interval(const Context& context) const;
   void become(PathState state);

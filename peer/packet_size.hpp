@@ -33,11 +33,8 @@ class PacketSize {
   // Packets of the size in use may be getting lost. Nothing happens at the base size, during a check and
   // within half a second of the last one's end.
   void check(base::TimePoint now, base::Duration timeout);
-  [[nodiscard]] bool checking() const { return round_ != 0; }
   // A check lost its first round: full-size packets are not to be trusted.
   [[nodiscard]] bool in_doubt() const { return round_ == 2; }
-  // When the size in use was last answered for, or a check of it ended.
-  [[nodiscard]] base::TimePoint checked_at() const { return checked_at_; }
 
   // The next padded probe to send now, until there is none; `timeout` is when it counts as lost.
   [[nodiscard]] std::optional<std::size_t> take_probe(base::TimePoint now, base::Duration timeout);
@@ -66,7 +63,7 @@ class PacketSize {
   base::TimePoint round_start_{};
   base::TimePoint round_end_{};
   std::array<bool, 2> small_passed_{};
-  base::TimePoint checked_at_{};
+  base::TimePoint checked_at_{};  // when the size was last answered for, or a check of it ended
 };
 
 }  // namespace p2pd::peer

@@ -170,6 +170,7 @@ TEST_F(LinkLiveness, GivesAPathWithLongQueuesTimeToAnswerWhileQuicComesIn) {
   net_.run(seconds(1));
   EXPECT_EQ(net_.end(0).unacknowledged(), 0U);
   EXPECT_EQ(net_.link(0).path(), kDirect);
+  EXPECT_EQ(net_.link(0).switches(), 1U);
 }
 
 TEST_F(LinkLiveness, FindsADeadPathAtIdleByTwoMissesAndProbesBoth) {

@@ -149,6 +149,21 @@ TEST(LinkSwitch, LeavesTheDeadPathEvenWhenSwitchedIsLostAtFirst) {
   EXPECT_EQ(net.link(1).path(), PathKind::relay) << "said again after 100 ms";
 }
 
+TEST(LinkSwitch, NoticesBySilenceThatTheOtherEndSendsElsewhere) {
+  Net net;
+  net.settle_on_direct();
+  net.lane(PathKind::direct, 1).up = false;
+  net.lane(PathKind::relay, 0).loss = 1;
+  net.end(0).write(1);
+  ASSERT_TRUE(net.run_while([&] { return net.link(0).path() == PathKind::direct; }, seconds(2)));
+  net.run(seconds(1));  // every repetition of `switched` is lost
+  net.lane(PathKind::relay, 0).loss = 0;
+  ASSERT_EQ(net.link(1).path(), PathKind::direct);
+  ASSERT_NE(net.end(0).unacknowledged(), 0U);
+  net.end(0).write(1);
+  EXPECT_TRUE(net.run_while([&] { return net.end(0).unacknowledged() != 0; }, seconds(1)));
+}
+
 TEST(LinkSwitch, TellsThePeerAgainWhenTheRelayIsBack) {
   Net net;
   net.settle_on_direct();

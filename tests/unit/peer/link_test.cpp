@@ -168,6 +168,19 @@ TEST_F(LinkFrames, ThatAnswerNothingWeAskedProveNothing) {
   EXPECT_EQ(net_.link(0).stats(kDirect).state, PathState::probing);
 }
 
+TEST_F(LinkFrames, ThatTellOfASwitchPromptAProbeThere) {
+  net_.set_up(kDirect, false);
+  net_.end(0).write(1);
+  net_.run(seconds(30));
+  ASSERT_EQ(net_.link(0).stats(kDirect).state, PathState::dead);
+  const auto probes = net_.link(0).stats(kDirect).probes_sent;
+  net_.run(milliseconds(300));
+  net_.link(0).receive(
+      kRelay, seal(5'000, proto::LinkSwitched{.path = proto::LinkPath::direct, .number = 99}), net_.now);
+  EXPECT_EQ(net_.link(0).stats(kDirect).probes_sent, probes + 1);
+  EXPECT_EQ(net_.link(0).path(), kRelay) << "not followed unproven";
+}
+
 TEST_F(LinkFrames, OfAnOldSwitchChangeNothing) {
   net_.link(0).receive(
       kDirect, seal(5'000, proto::LinkSwitched{.path = proto::LinkPath::direct, .number = 8}), net_.now);
