@@ -33,7 +33,7 @@ bool fits_64_signed_bits(const json& value) {
   return value.is_number_integer();
 }
 
-const std::array<TypeRow, 9> kTypes{{
+constexpr std::array<TypeRow, 9> kTypes{{
     {Type::text, "a string", [](const json& v) { return v.is_string(); },
      [] {
        return json{{"type", "string"}};
