@@ -107,8 +107,7 @@ void Link::on_frame(PathKind arrived_on, const proto::LinkProbe& probe, const pr
 
 void Link::on_frame(PathKind arrived_on, const proto::LinkAnswer& answer, const proto::LinkNonce& nonce,
                     base::TimePoint now) {
-  // An answer that came another way says nothing of the path it is about.
-  if (from_wire(answer.path) != arrived_on) return;
+  // Looked up among this path's probes only: an answer that came another way says nothing.
   LinkPath& path = at(arrived_on);
   const bool was_dead = path.state() == PathState::dead;
   if (!path.on_answer(nonce, answer.size_seen, now)) return;
@@ -131,7 +130,6 @@ void Link::on_frame(PathKind, const proto::LinkSwitched& switched, const proto::
     return;
   }
   at(now_on).hasten(now);
-  if (now_on != path_) at(path_).hasten(now);
 }
 
 void Link::on_quic_received(PathKind arrived_on, std::size_t bytes, bool authenticated, base::TimePoint now) {
@@ -175,8 +173,6 @@ void Link::on_quic_sent(PathKind kind, std::size_t bytes, net::SendOutcome outco
 void Link::set_outstanding(bool outstanding, base::TimePoint now) {
   if (outstanding == outstanding_since_.has_value()) return;
   outstanding_since_ = outstanding ? std::optional(now) : std::nullopt;
-  // In a blackout, waiting for something shortens the pauses between probes.
-  if (outstanding && at(path_).state() == PathState::dead) settle(now);
 }
 
 Link::Route Link::route() const {

@@ -124,8 +124,6 @@ void LinkPath::hasten(base::TimePoint now) {
 
 void LinkPath::on_quic(base::TimePoint now) {
   if (state() == PathState::down) return;
-  // A dead path's way in may still work; only an answer proves that it is back.
-  if (state() == PathState::dead) return;
   note_evidence(now);
   // While copies go by the relay, an acknowledgement that came this way proves only the way in. It earns the
   // path more time to answer, which it may need where queues are long.
@@ -299,7 +297,6 @@ void LinkPath::become_suspect(base::TimePoint now) {
   // its chance to answer.
   dead_at_ = now + dead_after() - suspect_after();
   probe_now_ = last_probe_ != now;
-  if (in_use_ && kind_ != PathKind::relay) size_.check(now, suspect_after());
 }
 
 void LinkPath::note_evidence(base::TimePoint now) {

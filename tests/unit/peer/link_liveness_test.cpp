@@ -350,6 +350,26 @@ TEST_F(LinkLiveness, EndsTheCoolDownWhenTheNetworkChanges) {
   EXPECT_EQ(net_.end(0).unacknowledged() + net_.end(1).unacknowledged(), 0U);
 }
 
+TEST_F(LinkLiveness, ProvesABarredPathAgainBeforeUsingIt) {
+  for (int demotion = 1; demotion <= 3; ++demotion) {
+    net_.set_up(kDirect, false);
+    net_.chat(seconds(2));
+    net_.set_up(kDirect, true);
+    if (demotion < 3) net_.chat(seconds(20));
+  }
+  // At the end of the cool-down its last answer may be half a minute old: it died since.
+  ASSERT_TRUE(net_.run_while(
+      [&] { return net_.link(0).flapping(net_.now + seconds(3)) == WhyNotDirect::cooldown; }, minutes(11)));
+  ASSERT_EQ(net_.link(0).stats(kDirect).state, PathState::alive);
+  net_.set_up(kDirect, false);
+  net_.chat(seconds(20));
+  EXPECT_EQ(net_.link(0).path(), kRelay);
+  EXPECT_EQ(net_.link(0).stats(kDirect).demotions, 3U);
+  net_.set_up(kDirect, true);
+  net_.run(seconds(7));
+  EXPECT_EQ(net_.link(0).path(), kDirect);
+}
+
 TEST_F(LinkLiveness, UsesABarredPathWhenTheRelayIsGone) {
   for (int demotion = 1; demotion <= 3; ++demotion) {
     net_.set_up(kDirect, false);

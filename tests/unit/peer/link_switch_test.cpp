@@ -152,6 +152,11 @@ TEST(LinkSwitch, LeavesTheDeadPathEvenWhenSwitchedIsLostAtFirst) {
 TEST(LinkSwitch, NoticesBySilenceThatTheOtherEndSendsElsewhere) {
   Net net;
   net.settle_on_direct();
+  // Right after a heartbeat of end 1, so that the next one is not what finds it.
+  const auto heartbeats = net.link(1).stats(PathKind::direct).probes_sent;
+  const auto waiting = [&] { return net.link(1).stats(PathKind::direct).probes_sent == heartbeats; };
+  ASSERT_TRUE(net.run_while(waiting, seconds(6)));
+  net.run(milliseconds(20));
   net.lane(PathKind::direct, 1).up = false;
   net.lane(PathKind::relay, 0).loss = 1;
   net.end(0).write(1);

@@ -181,6 +181,19 @@ TEST_F(LinkFrames, ThatTellOfASwitchPromptAProbeThere) {
   EXPECT_EQ(net_.link(0).path(), kRelay) << "not followed unproven";
 }
 
+TEST_F(LinkFrames, ThatProbeADeadPathPromptAProbeThere) {
+  net_.set_up(kDirect, false);
+  net_.end(0).write(1);
+  net_.run(seconds(30));
+  const auto probes = net_.link(0).stats(kDirect).probes_sent;
+  net_.run(milliseconds(300));
+  net_.link(0).receive(kDirect, seal(5'000, proto::LinkProbe{}), net_.now);
+  EXPECT_EQ(net_.link(0).stats(kDirect).probes_sent, probes + 1);
+  net_.link(0).receive(kDirect, seal(5'001, proto::LinkProbe{}), net_.now);
+  EXPECT_EQ(net_.link(0).stats(kDirect).probes_sent, probes + 1) << "not as often as the peer likes";
+  EXPECT_EQ(net_.link(0).stats(kDirect).state, PathState::dead) << "the way in proves nothing";
+}
+
 TEST_F(LinkFrames, OfAnOldSwitchChangeNothing) {
   net_.link(0).receive(
       kDirect, seal(5'000, proto::LinkSwitched{.path = proto::LinkPath::direct, .number = 8}), net_.now);
