@@ -54,7 +54,7 @@ class Peer::Impl final : private SessionHost {
     base::TimePoint expires;
     std::optional<base::TimePoint> sent;
   };
-  // "Are you there?", asked when the peer's relay session came back.
+  // "Are you there?", asked when the peer's relay session came back and after a long silence.
   struct Check {
     std::uint64_t id = 0;
     base::TimePoint asked;

@@ -15,7 +15,7 @@ namespace {
 
 constexpr base::Duration kHandshakeTimeout = 5s;
 constexpr base::Duration kKeepTimeout = 10s;
-// Past the heartbeat (5 s) and a blackout that must not end anything (9 s).
+// Past the heartbeat (5 s) and a blackout that must not end anything (9 s): asked then, it answers.
 constexpr base::Duration kSuspectSilence = 15s;
 constexpr base::Duration kDeadSilence = 30s;
 constexpr base::Duration kCheckWindow = 500ms;
@@ -162,13 +162,13 @@ void Peer::Impl::watch_current() {
   }
   if (silent >= kSuspectSilence && now() >= suspect_after_) {
     suspect_after_ = now() + kSuspectSilence;
-    apply(Suspected{"silent"});
+    start_check();
   }
   if (!check_ || now() < check_->until) return;
   const base::Duration window = check_->until - check_->asked;
   if (silent >= window) {
     check_.reset();
-    log::debug("peer", "no answer after the peer came back", {{"peer", config_.peer}});
+    log::debug("peer", "no answer on the connection", {{"peer", config_.peer}});
     apply(Suspected{"no_answer"});
   } else if (++check_->extended > kCheckExtensions) {
     check_.reset();  // no pong yet, but it is there
