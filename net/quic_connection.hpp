@@ -48,10 +48,11 @@ enum class CloseCode : std::uint64_t {
 };
 
 struct CloseReason {
+  // self, peer: that end's application closed it. error: TLS or QUIC failed, at either end.
   enum class By { self, peer, error } by = By::error;
-  std::uint64_t code = 0;  // CloseCode where `by` is self or peer and the close was the application's
+  std::uint64_t code = 0;  // CloseCode where `by` is self or peer; none when it was during the handshake
   bool authentication_failed = false;  // the other end's key is not the pinned one, or it rejected ours
-  std::string text;
+  std::string text;  // a phrase; the peer's own words where `by` is peer, at most 200 bytes, not escaped
 };
 
 // What a connection tells its owner. Called from inside receive(), on_time() and write_packet() only; the
@@ -66,12 +67,14 @@ class QuicEvents {
   virtual void on_stream_data(StreamId id, base::ByteView data, bool fin) = 0;
   // `count` further bytes of what was written have been acknowledged and released.
   virtual void on_stream_acknowledged(StreamId id, std::size_t count) = 0;
-  // The peer will send no more (RESET_STREAM) or wants no more (STOP_SENDING).
+  // The peer will send no more (RESET_STREAM) or wants no more (STOP_SENDING; ngtcp2 0.12.1 shows that late,
+  // when something is written, and without its code: it is that of a RESET_STREAM seen before, or 0).
   virtual void on_stream_reset(StreamId id, std::uint64_t code) = 0;
   virtual void on_stream_stopped(StreamId id, std::uint64_t code) = 0;
   // Both directions are over and acknowledged; the ID is not used again.
   virtual void on_stream_closed(StreamId id) = 0;
-  // Once, whoever closed it. Streams end without further events.
+  // Once, whoever closed it. Streams end without further events. After an error of ours one more
+  // write_packet() gives the CONNECTION_CLOSE that tells the peer: fetch it before letting go.
   virtual void on_closed(const CloseReason& reason) = 0;
 
  protected:
@@ -132,8 +135,8 @@ class QuicConnection {
   // True when `destination` is a connection ID that this end chose, or the one the client's first packets
   // went to.
   [[nodiscard]] virtual bool owns(base::ByteView destination) const = 0;
-  // Returns true when at least one packet in it decrypted: authenticated by the peer's keys. Unauthenticated
-  // bytes change nothing. May call any event.
+  // Returns true when at least one packet in it decrypted: authenticated by the peer's keys, so never before
+  // TLS has finished at this end. Unauthenticated bytes change nothing. May call any event.
   virtual bool receive(base::ByteView packet, base::TimePoint now) = 0;
   // Fills `out` with the next packet, of at most out.size() (kMinDatagram or more) bytes; 0: nothing to send
   // now. The caller sends it or drops it: a dropped packet is a lost one. Call until 0 after every receive(),

@@ -71,6 +71,9 @@ class Ngtcp2Connection final : public QuicConnection {
     Turn turn = Turn::idle;
     bool abandoned = false;       // reset() was called: no more events but on_stream_closed
     std::uint64_t peer_code = 0;  // of its RESET_STREAM
+    std::uint64_t window = 0;     // what the peer may send ahead of the reader
+    std::uint64_t consumed = 0;   // since the last look at the window
+    QuicClock::Stamp looked = 0;
   };
   using Streams = std::unordered_map<std::int64_t, Stream>;
 
@@ -96,10 +99,12 @@ class Ngtcp2Connection final : public QuicConnection {
   void end(const CloseReason& reason);
   void end_by_peer();
   void fail(int library_error);
+  [[nodiscard]] bool overrun_excused(base::TimePoint now);
   [[nodiscard]] ngtcp2_conn_stat statistics() const;
   std::size_t write_farewell(std::span<std::uint8_t> out, QuicClock::Stamp stamp);
   std::size_t repeat_farewell(std::span<std::uint8_t> out);
 
+  void add_stream(std::int64_t id);
   Stream* find(StreamId id);
   Stream* find_live(std::int64_t id);  // for events: null when nothing is to be told of it
   void queue_turn(std::int64_t id, Stream& stream);
@@ -139,6 +144,7 @@ class Ngtcp2Connection final : public QuicConnection {
   std::vector<std::int64_t> stopped_;  // by the peer, found while the current packet was written
 
   QuicPacer pacer_;
+  std::optional<base::TimePoint> overrun_since_;
   std::optional<base::TimePoint> kicked_;  // nothing authenticated has come in since
 
   std::optional<Farewell> farewell_;

@@ -63,7 +63,7 @@ struct Ngtcp2Connection::Callbacks {
     // have been lost.
     me.confirm();
     if (!me.live()) return 0;
-    me.streams_.try_emplace(id);
+    me.add_stream(id);
     me.events_.on_stream_opened(StreamId{id});
     return 0;
   }

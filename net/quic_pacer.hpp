@@ -29,9 +29,10 @@ class QuicPacer {
     return burst_ >= quantum(packet_size, rate);
   }
   // From when the burst that ends now is to be counted. ngtcp2 lets the next one go up to 1 ms early; counted
-  // from when it really went, many small bursts would be much faster than the rate.
+  // from when it really went, many small bursts would be much faster than the rate. No more than that is held
+  // against it: acknowledgements go whatever the pacer says, and must not put off data.
   QuicClock::Stamp end_burst(QuicClock::Stamp now, const Rate& rate) {
-    const QuicClock::Stamp due = std::max(now, until_);
+    const QuicClock::Stamp due = std::clamp(until_, now, now + kEarly);
     until_ = due + static_cast<QuicClock::Stamp>(static_cast<double>(burst_) / rate.bytes_per_nanosecond);
     burst_ = 0;
     return due;
@@ -75,6 +76,7 @@ class QuicPacer {
   static constexpr std::size_t kPackets = 10;
   static constexpr double kLongest = 64 * 1024;
   static constexpr double kFast = 0.003;  // 24 Mbit/s in bytes a nanosecond
+  static constexpr QuicClock::Stamp kEarly = 1'000'000;
   static constexpr QuicClock::Stamp kWindow = 5'000'000'000;
   static constexpr std::uint64_t kUnknown = std::numeric_limits<std::uint64_t>::max();
 

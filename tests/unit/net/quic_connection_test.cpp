@@ -96,26 +96,54 @@ TEST(QuicConnection, GivesUpAHandshakeThatNobodyAnswers) {
 }
 
 TEST(QuicConnection, MovesBytesBothWaysOverALossyReorderingPath) {
-  for (const std::uint64_t seed : {1u, 2u}) {
+  QuicPair pair;
+  pair.network = {.delay = 15ms, .jitter = 10ms, .loss = 0.02, .duplication = 0.02, .packet_size = 1'400};
+  pair.client.events.keep_data = pair.server.events.keep_data = false;
+  ASSERT_TRUE(pair.connect());
+  const Bytes up = pattern(20'000'000, 1);
+  const Bytes down = pattern(20'000'000, 2);
+  Sender client(pair.client, up);
+  Sender server(pair.server, down);
+  ASSERT_TRUE(pair.run_until(
+      [&] {
+        return pair.server.events.streams[client.id()].fin && pair.client.events.streams[server.id()].fin;
+      },
+      300s));
+  EXPECT_EQ(pair.server.events.streams[client.id()].digest, Digest::of(up));
+  EXPECT_EQ(pair.client.events.streams[server.id()].digest, Digest::of(down));
+  EXPECT_GT(pair.client.connection->stats().packets_lost, 0u);
+  pair.run(1s);
+  EXPECT_EQ(pair.client.events.streams[client.id()].acknowledged, up.size());
+  EXPECT_EQ(pair.client.connection->unacknowledged(client.id()), 0u);
+}
+
+TEST(QuicConnection, MovesBytesOverEveryKindOfBadPath) {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    std::mt19937_64 random(seed);
+    const auto pick = [&](std::uint64_t most) { return random() % (most + 1); };
     QuicPair pair(seed);
-    pair.network = {.delay = 15ms, .jitter = 10ms, .loss = 0.02, .duplication = 0.02, .packet_size = 1'400};
-    pair.client.events.keep_data = pair.server.events.keep_data = false;
-    ASSERT_TRUE(pair.connect());
-    const Bytes up = pattern(20'000'000, seed);
-    const Bytes down = pattern(20'000'000, seed + 100);
+    pair.network.delay = std::chrono::milliseconds(pick(80));
+    pair.network.jitter = std::chrono::milliseconds(pick(60));
+    pair.network.loss = static_cast<double>(pick(20)) / 100;
+    pair.network.duplication = static_cast<double>(pick(20)) / 100;
+    pair.network.bytes_per_second = pick(1) * (100'000 + pick(3'000'000));
+    pair.network.queue = 20'000 + pick(300'000);
+    pair.network.packet_size = 1'200 + pick(4'000);
+    pair.server.config.stream_window = pair.client.config.stream_window = 20'000 + pick(300'000);
+    ASSERT_TRUE(pair.connect()) << "seed " << seed;
+    const Bytes up = pattern(300'000, seed);
     Sender client(pair.client, up);
+    const Bytes down = pattern(300'000, seed + 1);
     Sender server(pair.server, down);
     ASSERT_TRUE(pair.run_until(
         [&] {
           return pair.server.events.streams[client.id()].fin && pair.client.events.streams[server.id()].fin;
         },
-        300s));
-    EXPECT_EQ(pair.server.events.streams[client.id()].digest, Digest::of(up));
-    EXPECT_EQ(pair.client.events.streams[server.id()].digest, Digest::of(down));
-    EXPECT_GT(pair.client.connection->stats().packets_lost, 0u);
-    pair.run(1s);
-    EXPECT_EQ(pair.client.events.streams[client.id()].acknowledged, up.size());
-    EXPECT_EQ(pair.client.connection->unacknowledged(client.id()), 0u);
+        300s))
+        << "seed " << seed;
+    EXPECT_EQ(pair.server.events.streams[client.id()].data, up) << "seed " << seed;
+    EXPECT_EQ(pair.client.events.streams[server.id()].data, down) << "seed " << seed;
+    EXPECT_TRUE(pair.client.events.ends.empty() && pair.server.events.ends.empty()) << "seed " << seed;
   }
 }
 

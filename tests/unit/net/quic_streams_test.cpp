@@ -119,6 +119,24 @@ TEST(QuicStreams, LetASmallOneThroughBesideABulkOne) {
   EXPECT_LT(pair.now - start, 400ms);
 }
 
+TEST(QuicStreams, LetASmallOneAgainstTheDirectionOfABulkOne) {
+  QuicPair pair;
+  pair.network.bytes_per_second = 5'000'000;
+  ASSERT_TRUE(pair.connect());
+  const StreamId control = pair.client.connection->open_stream().value();
+  pair.client.connection->write(control, base::as_bytes("."));
+  pair.run(1s);
+  const Bytes data = big(15'000'000);
+  Sender bulk(pair.server, data);
+  for (std::size_t i = 2; i <= 100; ++i) {
+    pair.run(20ms);
+    pair.client.connection->write(control, base::as_bytes("."));
+    const TimePoint start = pair.now;
+    ASSERT_TRUE(pair.run_until([&] { return pair.server.events.streams[control].data.size() == i; }, 1s));
+    EXPECT_LE(pair.now - start, pair.network.delay + 5ms);
+  }
+}
+
 TEST(QuicStreams, StallOnlyTheStreamThatNobodyReads) {
   QuicPair pair;
   ASSERT_TRUE(pair.connect());
