@@ -107,6 +107,7 @@ TEST(Mailbox, LosesAndRepeatsNothingFromManyThreads) {
   });
   std::atomic<int> refusals{0};
   std::vector<std::thread> senders;
+  senders.reserve(kThreads);
   for (int thread = 0; thread < kThreads; ++thread) {
     senders.emplace_back([&, thread] {
       for (int i = 0; i < kEach; ++i) {
@@ -135,8 +136,10 @@ TEST(Mailbox, ClosedUnderManyThreadsStopsThemAll) {
     }
   });
   std::atomic<bool> closed{false};
+  constexpr int kSenders = 3;
   std::vector<std::thread> senders;
-  for (int thread = 0; thread < 3; ++thread) {
+  senders.reserve(kSenders);
+  for (int thread = 0; thread < kSenders; ++thread) {
     senders.emplace_back([&] {
       while (!closed) (void)mailbox->push(1);
     });

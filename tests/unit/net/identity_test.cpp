@@ -135,7 +135,7 @@ TEST_F(IdentityFile, OfAnotherUserIsRefused) {
 }
 
 TEST_F(IdentityFile, ThatOthersCanReachIsRefusedWithTheCommandThatRepairsIt) {
-  for (const mode_t mode : {0640, 0620, 0610, 0604, 0602, 0601, 0644, 0666, 0777}) {
+  for (const mode_t mode : {0640U, 0620U, 0610U, 0604U, 0602U, 0601U, 0644U, 0666U, 0777U}) {
     write(kRfcKey, mode);
     expect_refused(IdentityError::exposed, "chmod 600");
     EXPECT_EQ(read(), kRfcKey) << "left as it is";
@@ -198,6 +198,7 @@ TEST_F(IdentityFile, IsOneEvenWhenManyStartAtOnce) {
   std::vector<base::PeerId> ids(kStarts);
   std::atomic<int> ready{0};
   std::vector<std::thread> starts;
+  starts.reserve(kStarts);
   for (int i = 0; i < kStarts; ++i) {
     starts.emplace_back([&, i] {
       ++ready;
@@ -277,8 +278,10 @@ TEST(Identity, CertificateIsSelfSignedNamesTheIdAndDoesNotExpire) {
 
 TEST(Identity, MaySignOnManyThreadsAtOnce) {
   const auto identity = Identity::generate();
+  constexpr int kThreads = 4;
   std::vector<std::thread> threads;
-  for (int i = 0; i < 4; ++i) {
+  threads.reserve(kThreads);
+  for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([&, i] {
       const base::Bytes message(100, static_cast<std::uint8_t>(i));
       for (int round = 0; round < 50; ++round) {

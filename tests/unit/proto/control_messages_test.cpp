@@ -23,13 +23,11 @@ Candidate v6_candidate() {
           .endpoint = *Endpoint::from_text("2001:db8::1", 65'535)};
 }
 
-const ControlIceCredentials kCredentials{7, "abcd", "0123456789abcdefghijk+"};
-
 std::vector<ControlMessage> every_message() {
   return {
       ControlHello{.capabilities = 0x80000006, .instance = 1, .message_epoch = 2, .direct_allowed = false},
       ControlKeep{},
-      kCredentials,
+      ControlIceCredentials{7, "abcd", "0123456789abcdefghijk+"},
       ControlCandidate{1, v4_candidate()},
       ControlCandidate{2, v6_candidate()},
       ControlCandidatesDone{3},

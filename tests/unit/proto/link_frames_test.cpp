@@ -14,7 +14,7 @@ namespace {
 // Not a MAC anyone should use: FNV-1a over key and bytes, enough to notice any change.
 class FakeMac {
  public:
-  explicit FakeMac(std::uint64_t key) : key_(key) {}
+  explicit constexpr FakeMac(std::uint64_t key) : key_(key) {}
   std::array<std::uint8_t, 32> operator()(base::ByteView bytes) const {
     std::uint64_t state = 0xcbf29ce484222325 ^ key_;
     for (const std::uint8_t byte : bytes) state = (state ^ byte) * 0x100000001b3;
@@ -30,7 +30,7 @@ class FakeMac {
   std::uint64_t key_;
 };
 
-const FakeMac kMac(1);
+constexpr FakeMac kMac(1);
 
 LinkFrame probe(std::uint64_t counter, std::uint16_t size = kMinLinkFrame) {
   return {counter, {1, 2, 3, 4, 5, 6, 7, 8}, LinkProbe{size, LinkPath::direct}};

@@ -1,6 +1,7 @@
 #include "proto/relay_frames.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -27,7 +28,7 @@ base::Bytes encode_any(const RelayFrame& frame) {
   return std::visit([](const auto& one) { return encode(one); }, frame);
 }
 
-const base::Bytes kPayload{0xc0, 0x01, 0x99};
+constexpr std::array<std::uint8_t, 3> kPayload{0xc0, 0x01, 0x99};
 
 RelayHello hello() {
   return {.client = peer(1),
