@@ -147,8 +147,11 @@ void Session::on_ice_connected(std::uint32_t generation, const net::IcePair& pai
   host_.enter();
   const std::optional<PathKind> before = ice_.pair() ? std::optional(pair_kind()) : std::nullopt;
   if (ice_.on_connected(generation, pair)) {
-    if (before && *before != pair_kind()) link_.path_lost(*before, host_.now(), "another pair was selected");
-    link_.path_available(pair_kind(), host_.now());
+    if (before) {
+      link_.path_replaced(*before, pair_kind(), host_.now());
+    } else {
+      link_.path_available(pair_kind(), host_.now());
+    }
   }
   host_.leave();
 }
