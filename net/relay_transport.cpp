@@ -40,6 +40,10 @@ beast::string_view subprotocol() {
   return {proto::kRelaySubprotocol.data(), proto::kRelaySubprotocol.size()};
 }
 
+std::string bad_request() {
+  return "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+}
+
 // The answer to what is not an upgrade to the relay protocol; empty when it is one.
 std::string http_answer(const Request& request) {
   const auto page = [](std::string_view status, std::string_view more_headers, std::string_view body) {
@@ -166,12 +170,14 @@ asio::awaitable<base::Result<>> RelayTransport::Impl::upgrade_as_server(std::siz
   const auto [error, size] = co_await http::async_read_header(stream(), buffer, parser, kAwait);
   if (error.category() == make_error_code(http::error::bad_version).category() &&
       error != http::error::end_of_stream && error != http::error::partial_message) {
-    std::string complaint = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-    co_return co_await answer_http(std::move(complaint));
+    std::string answer = bad_request();
+    co_return co_await answer_http(std::move(answer));
   }
   if (error) co_return base::Error(error, "no HTTP request");
   const Request& request = parser.get();
   std::string answer = http_answer(request);
+  // RFC 6455 4.1: a client waits for the answer before it sends frames.
+  if (answer.empty() && buffer.size() > 0) answer = bad_request();
   if (!answer.empty()) co_return co_await answer_http(std::move(answer));
   host_header_ = std::string(request[http::field::host]);
   ws_.set_option(websocket::stream_base::decorator([](websocket::response_type& response) {

@@ -110,7 +110,8 @@ template <class T>
 base::Result<T> parse_number(std::string_view option, std::string_view text, T least, T most) {
   T out{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-  if (error != std::errc() || end != text.data() + text.size() || out < least || out > most) {
+  if (error != std::errc() || end != text.data() + text.size() ||
+      !(out >= least && out <= most)) {  // so that NaN is refused
     return wrong(fmt::format("{} is \"{}\", use a number from {} to {}", option, text, least, most));
   }
   return out;
