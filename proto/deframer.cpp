@@ -3,10 +3,18 @@
 #include "proto/error.hpp"
 
 namespace p2pd::proto {
+namespace {
+
+// What an empty buffer may keep: a stream that once carried a large message is not to hold its memory for
+// good.
+constexpr std::size_t kKeptCapacity = 16 * 1024;
+
+}  // namespace
 
 void Deframer::feed(base::ByteView piece) {
   buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(read_));
   read_ = 0;
+  if (buffer_.empty() && buffer_.capacity() > kKeptCapacity) buffer_ = {};
   buffer_.insert(buffer_.end(), piece.begin(), piece.end());
 }
 
