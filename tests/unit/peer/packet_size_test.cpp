@@ -44,8 +44,13 @@ TEST_F(PacketSizeTest, StartsAtTheBaseAndSearchesOnlyOnceStarted) {
 }
 
 TEST_F(PacketSizeTest, FindsTheLargestStepThePathTakes) {
-  for (const auto& [mtu, found] : {std::pair{1'250, 1'202}, {1'280, 1'280}, {1'399, 1'280}, {1'400, 1'400},
-                                   {1'472, 1'452}, {8'899, 1'452}, {65'000, 8'900}}) {
+  for (const auto& [mtu, found] : {std::pair{1'250, 1'202},
+                                   {1'280, 1'280},
+                                   {1'399, 1'280},
+                                   {1'400, 1'400},
+                                   {1'472, 1'452},
+                                   {8'899, 1'452},
+                                   {65'000, 8'900}}) {
     size_.start(now_);
     run(static_cast<std::size_t>(mtu), minutes(1));
     EXPECT_EQ(size_.payload(), static_cast<std::size_t>(found)) << "path of " << mtu;

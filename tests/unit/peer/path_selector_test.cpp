@@ -91,8 +91,8 @@ TEST(PathSelector, ReturnsToTurnOnlyWhenTheRelaysLeadHasHalved) {
 // Choosing again without news must not move anything: the Link would never come to rest.
 TEST(PathSelector, ChoosesTheSameAgainForEveryCombination) {
   std::vector<PathView> all;
-  for (const PathState state : {PathState::down, PathState::probing, PathState::alive, PathState::suspect,
-                                PathState::dead}) {
+  for (const PathState state :
+       {PathState::down, PathState::probing, PathState::alive, PathState::suspect, PathState::dead}) {
     for (const bool steady : {false, true}) {
       for (const bool barred : {false, true}) {
         for (const int rtt : {-1, 10, 17, 22}) {
