@@ -1,6 +1,7 @@
 #include "peer/ice_control.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "base/log.hpp"
@@ -14,6 +15,9 @@ namespace {
 
 // A peer proposes one generation further at a time; the slack is for proposals ignored while off.
 constexpr std::uint32_t kMaxGenerationJump = 64;
+// Each generation is sockets and packets here: no peer may cause them at will.
+constexpr base::Duration kJoinWindow = std::chrono::minutes(1);
+constexpr unsigned kMaxJoins = 30;
 
 }  // namespace
 
@@ -104,7 +108,7 @@ bool IceControl::on_failed(std::uint32_t generation, net::IceFailure failure, ba
   return true;
 }
 
-base::Result<> IceControl::receive(const proto::ControlIceCredentials& credentials) {
+base::Result<> IceControl::receive(const proto::ControlIceCredentials& credentials, base::TimePoint now) {
   const std::uint32_t newest = std::max(generation_, remote_generation_);
   if (credentials.generation > newest && credentials.generation - newest > kMaxGenerationJump) {
     return proto::frame_error(proto::FrameError::bad_value, "ICE generation far ahead");
@@ -119,7 +123,16 @@ base::Result<> IceControl::receive(const proto::ControlIceCredentials& credentia
                {{"generation", credentials.generation}, {"ours", generation_}});
     return {};
   }
-  if (credentials.generation > generation_) propose(credentials.generation, "proposed by the peer");
+  if (credentials.generation > generation_) {
+    if (now - joins_since_ >= kJoinWindow) {
+      joins_since_ = now;
+      joins_ = 0;
+    }
+    if (++joins_ > kMaxJoins) {
+      return proto::frame_error(proto::FrameError::bad_value, "ICE restarts without end");
+    }
+    propose(credentials.generation, "proposed by the peer");
+  }
   agent_->set_remote_credentials(generation_, {credentials.ufrag, credentials.password});
   return {};
 }

@@ -64,7 +64,7 @@ class IceControl {
   bool on_failed(std::uint32_t generation, net::IceFailure failure, base::TimePoint now);
 
   // --- from the peer; an error ends the connection ---
-  [[nodiscard]] base::Result<> receive(const proto::ControlIceCredentials& credentials);
+  [[nodiscard]] base::Result<> receive(const proto::ControlIceCredentials& credentials, base::TimePoint now);
   void receive(const proto::ControlCandidate& candidate);
   void receive(const proto::ControlCandidatesDone& done);
 
@@ -93,6 +93,8 @@ class IceControl {
   std::uint32_t generation_ = 0;         // ours; 0: none yet
   std::uint32_t remote_generation_ = 0;  // of the peer's newest credentials
   proto::RemoteCandidates remote_;
+  base::TimePoint joins_since_{};
+  unsigned joins_ = 0;  // of the peer's proposals, since then
   std::optional<net::IcePair> pair_;
   std::optional<net::IceFailure> failure_;
   base::TimePoint retry_at_ = base::kNever;

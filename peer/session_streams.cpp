@@ -64,7 +64,7 @@ base::Result<> Session::handle(const proto::ControlMessage& message) {
         } else if constexpr (std::is_same_v<Body, proto::ControlKeep>) {
           return handle_keep();
         } else if constexpr (std::is_same_v<Body, proto::ControlIceCredentials>) {
-          return ice_.receive(body);
+          return ice_.receive(body, host_.now());
         } else if constexpr (std::is_same_v<Body, proto::ControlCandidate> ||
                              std::is_same_v<Body, proto::ControlCandidatesDone>) {
           ice_.receive(body);
