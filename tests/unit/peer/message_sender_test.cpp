@@ -1,5 +1,6 @@
 #include <chrono>
-#include <string>
+
+#include <fmt/format.h>
 
 #include "tests/unit/peer/message_fixture.hpp"
 
@@ -16,7 +17,7 @@ class MessageSenderTest : public MessageTest {
   static OutboxMessage message(std::uint64_t sequence, std::size_t size = 3) {
     OutboxMessage out;
     out.sequence = sequence;
-    out.id = std::string(31, '0') + static_cast<char>('0' + sequence % 10);
+    out.id = fmt::format("{:032}", sequence);
     out.data.assign(size, 1);
     return out;
   }
