@@ -107,7 +107,8 @@ void Link::on_frame(PathKind arrived_on, const proto::LinkProbe& probe, const pr
 
 void Link::on_frame(PathKind arrived_on, const proto::LinkAnswer& answer, const proto::LinkNonce& nonce,
                     base::TimePoint now) {
-  // Looked up among this path's probes only: an answer that came another way says nothing.
+  // An answer that came another way, or is about another path, says nothing of this one.
+  if (from_wire(answer.path) != arrived_on) return;
   LinkPath& path = at(arrived_on);
   const bool was_dead = path.state() == PathState::dead;
   if (!path.on_answer(nonce, answer.size_seen, now)) return;

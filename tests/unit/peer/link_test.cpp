@@ -47,10 +47,10 @@ class LinkFrames : public testing::Test {
   // A frame as end 1 would send it.
   base::Bytes seal(std::uint64_t counter,
                    std::variant<proto::LinkProbe, proto::LinkAnswer, proto::LinkSwitched> body,
-                   std::uint8_t key = 2) {
+                   std::uint8_t key = 2, proto::LinkNonce nonce = {1, 2, 3}) {
     std::array<std::uint8_t, 32> secret{};
     secret.fill(key);
-    return proto::seal_link_frame({.counter = counter, .nonce = {1, 2, 3}, .body = body},
+    return proto::seal_link_frame({.counter = counter, .nonce = nonce, .body = body},
                                   [&](base::ByteView data) { return net::hmac_sha256(secret, data); });
   }
 
@@ -156,6 +156,36 @@ TEST_F(LinkFrames, ThatAnswerOnAnotherPathProveNothing) {
   net.run(seconds(1));
   EXPECT_EQ(net.link(0).path(), kRelay);
   EXPECT_EQ(net.link(0).stats(kDirect).probes_answered, 0U);
+}
+
+TEST_F(LinkFrames, ThatAnswerCountOnlyOnThePathTheyNameWithTheSizeAsked) {
+  net_.set_up(kDirect, false);
+  net_.end(0).tap = true;
+  net_.run(milliseconds(300));
+  net_.end(0).tapped.clear();
+  net_.link(0).network_changed(net_.now);
+  proto::LinkFrame probe;
+  for (const base::Bytes& frame : net_.end(0).tapped) {
+    const auto opened =
+        proto::parse_link_frame_layout(base::ByteView(frame).first(frame.size() - proto::kLinkMacSize));
+    ASSERT_TRUE(opened);
+    const auto* body = std::get_if<proto::LinkProbe>(&opened->body);
+    if (body != nullptr && body->path == proto::LinkPath::direct && body->size == proto::kMinLinkFrame) {
+      probe = *opened;
+    }
+  }
+  ASSERT_NE(probe.counter, 0U);
+  const auto answer = [&](std::uint64_t counter, std::uint16_t size, proto::LinkPath named) {
+    return seal(counter, proto::LinkAnswer{.size_seen = size, .path = named}, 2, probe.nonce);
+  };
+  const auto answered = net_.link(0).stats(kDirect).probes_answered;
+  net_.link(0).receive(kDirect, answer(5'000, 36, proto::LinkPath::turn), net_.now);
+  net_.link(0).receive(kDirect, answer(5'001, 35, proto::LinkPath::direct), net_.now);
+  net_.link(0).receive(kRelay, answer(5'002, 36, proto::LinkPath::direct), net_.now);
+  net_.link(0).receive(kRelay, answer(5'003, 36, proto::LinkPath::relay), net_.now);
+  EXPECT_EQ(net_.link(0).stats(kDirect).probes_answered, answered);
+  net_.link(0).receive(kDirect, answer(5'004, 36, proto::LinkPath::direct), net_.now);
+  EXPECT_EQ(net_.link(0).stats(kDirect).probes_answered, answered + 1);
 }
 
 TEST_F(LinkFrames, ThatAnswerNothingWeAskedProveNothing) {
