@@ -120,6 +120,8 @@ class Ngtcp2Connection final : public QuicConnection {
                             ngtcp2_pkt_info& info, std::size_t& fresh, QuicClock::Stamp stamp);
   [[nodiscard]] static QuicPacer::Rate rate(const ngtcp2_conn_stat& stat);
   [[nodiscard]] bool window_full(std::size_t packet_size) const;
+  ngtcp2_ssize offer_pieces(std::int64_t id, Stream& stream, std::span<std::uint8_t> out,
+                            ngtcp2_pkt_info& info, std::size_t& taken, QuicClock::Stamp stamp);
   void end_burst(QuicClock::Stamp stamp);
 
   struct ConnectionDelete {

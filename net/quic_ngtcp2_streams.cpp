@@ -9,8 +9,9 @@
 namespace p2pd::net {
 namespace {
 
-// Chunks offered for one packet; what does not fit waits for the next.
-constexpr std::size_t kMaxPieces = 32;
+// In one STREAM frame. ngtcp2 0.12.1 leaks some frames of four and more when they are lost and acknowledged
+// late.
+constexpr std::size_t kMaxPieces = 3;
 // What a packet holds besides stream data sent for the first time: headers and some frames. One with more
 // repeats lost data.
 constexpr std::size_t kPacketOverhead = 256;
@@ -217,28 +218,16 @@ ngtcp2_ssize Ngtcp2Connection::write_stream(std::int64_t id, Stream& stream, std
                                             ngtcp2_pkt_info& info, std::size_t& fresh,
                                             QuicClock::Stamp stamp) {
   stream.turn = Stream::Turn::idle;
-  std::array<base::ByteView, kMaxPieces> pieces;
-  bool all = false;
-  const std::size_t count = stream.queue.peek_unsent(pieces, all);
-  const bool fin = stream.sending == Stream::Sending::finishing && all;
-  if (stream.sending == Stream::Sending::ended || (count == 0 && !fin)) return NGTCP2_ERR_WRITE_MORE;
-
-  std::array<ngtcp2_vec, kMaxPieces> vectors;
-  std::size_t offered = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    vectors[i] = {const_cast<std::uint8_t*>(pieces[i].data()), pieces[i].size()};
-    offered += pieces[i].size();
+  ngtcp2_ssize size = NGTCP2_ERR_WRITE_MORE;
+  std::size_t taken = 0;
+  for (bool more = true; more && size == NGTCP2_ERR_WRITE_MORE;) {
+    if (stream.sending == Stream::Sending::ended) return size;
+    if (stream.queue.unsent() == 0 && stream.sending != Stream::Sending::finishing) return size;
+    const std::size_t before = taken;
+    size = offer_pieces(id, stream, out, info, taken, stamp);
+    more = taken > before;
   }
-  ngtcp2_ssize taken = -1;
-  const ngtcp2_ssize size =
-      ngtcp2_conn_writev_stream(connection_.get(), nullptr, &info, out.data(), out.size(), &taken,
-                                NGTCP2_WRITE_STREAM_FLAG_MORE | (fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0u), id,
-                                vectors.data(), count, stamp);
-  if (taken >= 0) {
-    stream.queue.mark_sent(static_cast<std::size_t>(taken));
-    fresh += static_cast<std::size_t>(taken);
-    if (fin && static_cast<std::size_t>(taken) == offered) stream.sending = Stream::Sending::finished;
-  }
+  fresh += taken;
   switch (size) {
     case NGTCP2_ERR_STREAM_DATA_BLOCKED:
       stream.turn = Stream::Turn::blocked;
@@ -255,12 +244,38 @@ ngtcp2_ssize Ngtcp2Connection::write_stream(std::int64_t id, Stream& stream, std
   if (stream.queue.unsent() > 0 || stream.sending == Stream::Sending::finishing) {
     stream.turn = Stream::Turn::queued;
     // No room for it this time: it is the first in the next packet.
-    if (taken < 0) {
+    if (taken == 0) {
       turns_.push_front(id);
     } else {
       turns_.push_back(id);
     }
   }
+  return size;
+}
+
+// As much as makes one STREAM frame.
+ngtcp2_ssize Ngtcp2Connection::offer_pieces(std::int64_t id, Stream& stream, std::span<std::uint8_t> out,
+                                            ngtcp2_pkt_info& info, std::size_t& taken,
+                                            QuicClock::Stamp stamp) {
+  std::array<base::ByteView, kMaxPieces> pieces;
+  bool all = false;
+  const std::size_t count = stream.queue.peek_unsent(pieces, all);
+  const bool fin = all && stream.sending == Stream::Sending::finishing;
+  std::array<ngtcp2_vec, kMaxPieces> vectors;
+  std::size_t offered = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    vectors[i] = {const_cast<std::uint8_t*>(pieces[i].data()), pieces[i].size()};
+    offered += pieces[i].size();
+  }
+  ngtcp2_ssize accepted = -1;
+  const ngtcp2_ssize size =
+      ngtcp2_conn_writev_stream(connection_.get(), nullptr, &info, out.data(), out.size(), &accepted,
+                                NGTCP2_WRITE_STREAM_FLAG_MORE | (fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0u), id,
+                                vectors.data(), count, stamp);
+  if (accepted < 0) return size;
+  stream.queue.mark_sent(static_cast<std::size_t>(accepted));
+  taken += static_cast<std::size_t>(accepted);
+  if (fin && static_cast<std::size_t>(accepted) == offered) stream.sending = Stream::Sending::finished;
   return size;
 }
 
@@ -278,8 +293,8 @@ QuicPacer::Rate Ngtcp2Connection::rate(const ngtcp2_conn_stat& stat) {
 }
 
 void Ngtcp2Connection::end_burst(QuicClock::Stamp stamp) {
-  if (pacer_.in_burst())
-    ngtcp2_conn_update_pkt_tx_time(connection_.get(), pacer_.end_burst(stamp, rate(statistics())));
+  if (!pacer_.in_burst()) return;
+  ngtcp2_conn_update_pkt_tx_time(connection_.get(), pacer_.end_burst(stamp, rate(statistics())));
 }
 
 }  // namespace p2pd::net

@@ -8,8 +8,9 @@
 namespace p2pd::net {
 namespace {
 
-// Small enough for a thousand idle control streams, large enough that bulk data is a few chunks.
-constexpr std::size_t kMinChunk = 512;
+// Small enough for a thousand control streams; then as large as what waits already, so that a packet of bulk
+// data is of few chunks.
+constexpr std::size_t kMinChunk = 1024;
 constexpr std::size_t kMaxChunk = 64 * 1024;
 
 }  // namespace
@@ -18,7 +19,7 @@ void SendQueue::append(base::ByteView data) {
   while (!data.empty()) {
     if (chunks_.empty() || chunks_.back().end == chunks_.back().capacity) {
       Chunk chunk;
-      chunk.capacity = std::clamp(data.size(), kMinChunk, kMaxChunk);
+      chunk.capacity = std::clamp(std::max(data.size(), size_), kMinChunk, kMaxChunk);
       chunk.data = std::make_unique_for_overwrite<std::uint8_t[]>(chunk.capacity);
       chunks_.push_back(std::move(chunk));
     }
