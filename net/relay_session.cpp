@@ -1,8 +1,6 @@
 #include "net/relay_session.hpp"
 
 #include <algorithm>
-#include <set>
-#include <span>
 #include <variant>
 
 #include <boost/asio/as_tuple.hpp>
@@ -16,8 +14,10 @@
 #include "base/random.hpp"
 #include "base/task_group.hpp"
 #include "base/within.hpp"
+#include "net/relay_backoff.hpp"
 #include "net/relay_error.hpp"
 #include "net/relay_handshake.hpp"
+#include "net/relay_interest.hpp"
 #include "net/relay_keepalive.hpp"
 #include "net/relay_queue.hpp"
 #include "net/relay_transport.hpp"
@@ -34,18 +34,8 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 // A session that lasted this long was a good one: the back-off begins anew.
 constexpr std::chrono::seconds kProvenSession{5};
 constexpr milliseconds kFlushAtStop{250};
-// Clients of a restarting relay come back spread over this time.
-constexpr milliseconds kDrainSpread{1'500};
-constexpr double kBackoffGrowth = 1.5;
 
 bool is(const base::Error& error, RelayError code) { return error.code == make_error_code(code); }
-
-// Trying again soon mends none of these.
-bool needs_a_person(const base::Error& error) {
-  return is(error, RelayError::certificate_refused) || is(error, RelayError::wrong_relay_key) ||
-         is(error, RelayError::authentication_failed) || is(error, RelayError::not_permitted) ||
-         is(error, RelayError::bad_tls_files);
-}
 
 template <class... Handlers>
 struct Overloaded : Handlers... {
@@ -80,7 +70,7 @@ class RelaySession::Impl {
         tasks_(executor),
         queue_(RelayQueue::Limits{.datagrams = config_.queue_datagrams, .bytes = config_.queue_bytes}),
         wake_(executor),
-        backoff_(executor),
+        redial_(executor),
         flushed_(executor) {}
 
   void start() { tasks_.spawn("relay session", run()); }
@@ -115,9 +105,7 @@ class RelaySession::Impl {
   void queue_control(base::Bytes frame);
   void wake_writer();
   void tell_interest();
-  void queue_interest(proto::RelayInterestOp op, const std::vector<base::PeerId>& peers);
   void note_failure(const base::Error& error);
-  milliseconds next_delay(const base::Error& error);
 
   base::TaskGroup tasks_;
   std::unique_ptr<RelayTransport> transport_;  // from connected to the end of the session
@@ -125,11 +113,11 @@ class RelaySession::Impl {
   RelayQueue queue_;
   bool writing_ = false;
   asio::steady_timer wake_;  // the writer waits on it for a frame
-  asio::steady_timer backoff_;
+  asio::steady_timer redial_;
   asio::steady_timer flushed_;
   std::vector<base::PeerId> interest_;
-  std::set<base::PeerId> told_interest_;
-  unsigned failures_ = 0;  // in a row
+  RelayInterestList told_interest_;
+  RelayBackoff backoff_{config_};
   bool bind_tls_ = true;
   bool stopping_ = false;
 };
@@ -148,7 +136,7 @@ asio::awaitable<void> RelaySession::Impl::run() {
       transport_.reset();
     }
     if (stopping_) break;
-    const milliseconds delay = next_delay(end);
+    const milliseconds delay = backoff_.next(end, base::random_unit());
     log::debug("relay", "waiting before the next dial", {{"url", url_text_}, {"ms", delay.count()}});
     co_await run_backing_off(delay);
   }
@@ -204,7 +192,7 @@ asio::awaitable<base::Error> RelaySession::Impl::run_online() {
   log::info(
       "relay", "online",
       {{"url", url_text_}, {"relay", agreement_->relay}, {"max_payload", agreement_->welcome.max_payload}});
-  told_interest_.clear();
+  told_interest_.forget();
   tell_interest();
   events_.on_relay_online(owner_);
 
@@ -216,7 +204,7 @@ asio::awaitable<base::Error> RelaySession::Impl::run_online() {
   flushed_.cancel();
   state_ = RelaySessionState::connecting;
   if (stopping_) co_return end;
-  if (asio::steady_timer::clock_type::now() - since >= kProvenSession) failures_ = 0;
+  if (asio::steady_timer::clock_type::now() - since >= kProvenSession) backoff_.reset();
   note_failure(end);
   events_.on_relay_offline(owner_, last_error_);
   co_return end;
@@ -224,8 +212,8 @@ asio::awaitable<base::Error> RelaySession::Impl::run_online() {
 
 asio::awaitable<void> RelaySession::Impl::run_backing_off(milliseconds delay) {
   state_ = RelaySessionState::backing_off;
-  backoff_.expires_after(delay);
-  co_await backoff_.async_wait(kAwait);
+  redial_.expires_after(delay);
+  co_await redial_.async_wait(kAwait);
 }
 
 asio::awaitable<base::Error> RelaySession::Impl::read_frames() {
@@ -331,23 +319,6 @@ void RelaySession::Impl::note_failure(const base::Error& error) {
   if (is(error, RelayError::authentication_failed) && config_.url.tls) bind_tls_ = !bind_tls_;
 }
 
-milliseconds RelaySession::Impl::next_delay(const base::Error& error) {
-  const double jitter = base::random_unit();
-  if (is(error, RelayError::superseded)) {
-    return milliseconds(static_cast<std::int64_t>(static_cast<double>(config_.superseded_backoff.count()) *
-                                                  (1 + jitter / 2)));
-  }
-  double delay = static_cast<double>(config_.backoff_min.count());
-  const double max = static_cast<double>(config_.backoff_max.count());
-  for (unsigned i = 0; i < failures_ && delay < max; ++i) delay *= kBackoffGrowth;
-  ++failures_;
-  if (needs_a_person(error)) delay = std::max(delay, static_cast<double>(config_.refused_backoff.count()));
-  delay = std::min(delay, max) * (0.5 + jitter / 2);
-  if (is(error, RelayError::draining))
-    delay += static_cast<double>(kDrainSpread.count()) * base::random_unit();
-  return milliseconds(static_cast<std::int64_t>(delay));
-}
-
 void RelaySession::Impl::wake_writer() { wake_.cancel(); }
 
 void RelaySession::Impl::queue_control(base::Bytes frame) {
@@ -381,44 +352,18 @@ void RelaySession::Impl::set_interest(std::vector<base::PeerId> peers) {
   if (state_ == RelaySessionState::online) tell_interest();
 }
 
-// Tells the relay what changed since it was last told; a fresh session has been told nothing.
 void RelaySession::Impl::tell_interest() {
   const std::size_t limit = agreement_->welcome.max_interest;
-  std::set<base::PeerId> wanted;
-  for (const base::PeerId& peer : interest_) {
-    if (wanted.size() == limit && !wanted.contains(peer)) {
-      log::warn("relay", "the relay takes interest in fewer peers than there are",
-                {{"url", url_text_}, {"peers", interest_.size()}, {"taken", limit}});
-      break;
-    }
-    wanted.insert(peer);
-  }
-  std::vector<base::PeerId> removed;
-  std::vector<base::PeerId> added;
-  std::set_difference(told_interest_.begin(), told_interest_.end(), wanted.begin(), wanted.end(),
-                      std::back_inserter(removed));
-  std::set_difference(wanted.begin(), wanted.end(), told_interest_.begin(), told_interest_.end(),
-                      std::back_inserter(added));
-  // First what goes, so that the relay's limit is never passed on the way.
-  queue_interest(proto::RelayInterestOp::remove, removed);
-  queue_interest(proto::RelayInterestOp::add, added);
-  told_interest_ = std::move(wanted);
-}
-
-void RelaySession::Impl::queue_interest(proto::RelayInterestOp op, const std::vector<base::PeerId>& peers) {
-  for (std::size_t at = 0; at < peers.size(); at += proto::kRelayMaxInterest) {
-    const std::size_t count = std::min(proto::kRelayMaxInterest, peers.size() - at);
-    proto::RelayInterest frame;
-    frame.op = op;
-    frame.peers.assign(peers.begin() + static_cast<std::ptrdiff_t>(at),
-                       peers.begin() + static_cast<std::ptrdiff_t>(at + count));
-    queue_control(proto::encode(frame));
+  for (base::Bytes& frame : told_interest_.update(interest_, limit)) queue_control(std::move(frame));
+  if (told_interest_.told() == limit && interest_.size() > limit) {
+    log::warn("relay", "the relay takes interest in fewer peers than there are",
+              {{"url", url_text_}, {"peers", interest_.size()}, {"taken", limit}});
   }
 }
 
 void RelaySession::Impl::retry_now() {
-  failures_ = 0;
-  if (state_ == RelaySessionState::backing_off) backoff_.cancel();
+  backoff_.reset();
+  if (state_ == RelaySessionState::backing_off) redial_.cancel();
 }
 
 asio::awaitable<void> RelaySession::Impl::stop() {

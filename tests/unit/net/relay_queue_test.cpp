@@ -17,7 +17,8 @@ TEST(RelayQueue, GivesControlFramesFirstAndEachKindInOrder) {
   queue.push_datagram(frame(2));
   EXPECT_TRUE(queue.push_control(frame(3)));
   EXPECT_TRUE(queue.push_control(frame(4)));
-  for (const std::uint8_t expected : {3, 4, 1, 2}) {
+  for (const int mark : {3, 4, 1, 2}) {
+    const auto expected = static_cast<std::uint8_t>(mark);
     const auto next = queue.pop();
     ASSERT_TRUE(next);
     EXPECT_EQ(next->bytes, frame(expected));
