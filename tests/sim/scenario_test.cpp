@@ -309,6 +309,17 @@ TEST_F(Scenario, APeerThatIsAwayIsDialledAtLeastEveryHalfMinuteAndAtOnceWhenItCo
   EXPECT_TRUE(pair.world.run(500ms, [&] { return pair.agreed(); }));
 }
 
+TEST_F(Scenario, APeerThatComesInTheMiddleOfADialIsThereAtOnce) {
+  a.start();
+  a.set_relay_online(true);
+  a.connect();
+  pair.world.run(3'100ms);
+  ASSERT_EQ(a.status().state, peer::PeerState::dialing);
+  b.start();
+  b.set_relay_online(true);
+  EXPECT_TRUE(pair.world.run(150ms, [&] { return pair.agreed(); }));
+}
+
 TEST_F(Scenario, ALargeOutboxGoesThroughAFullInbox) {
   b.store_full = 0.2;
   connect(PathKind::relay);

@@ -163,6 +163,11 @@ void Schedule::plan() {
     at(random_.between(0ms, 200ms), [&node] { node.start(); });
     at(random_.between(200ms, 500ms), [&node] { node.set_relay_online(true); });
   }
+  // Long enough for ICE to fail, more than once.
+  if (random_.chance(0.2)) {
+    chaos_ += random_.between(8s, 30s);
+    network_.direct.up = {false, false};
+  }
 }
 
 // The network is as good as it gets, both machines are up, and somebody wants the other.
