@@ -6,6 +6,7 @@ that uses this is killed: hosts and processes hang on pipes of their parent.
 """
 import contextlib
 import ctypes
+import itertools
 import json
 import os
 import pathlib
@@ -21,6 +22,9 @@ import time
 SANITIZER = re.compile(r"WARNING: ThreadSanitizer.*(?:\n.*){40}|ERROR: (?:Address|Leak)Sanitizer.*(?:\n.*){40}|"
                        r".*runtime error:.*|assertion failed:.*")
 DEADLINE = 60.0  # how long a wait may take at all; a generous bound against hanging, never a measurement
+
+
+PORTS = itertools.count(1)
 
 
 class Failed(Exception):
@@ -119,7 +123,8 @@ class Lab:
                                       stdout=subprocess.PIPE, preexec_fn=_die_with_parent)
             holder.stdout.readline()
             host = Host(name, address, holder)
-            port = f"p{len(self.hosts) + 1}"
+            # Never used again: the kernel removes a dead namespace's devices some time after its last process.
+            port = f"p{next(PORTS)}"
             subprocess.run(["ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns",
                             str(holder.pid)], check=True)
             subprocess.run(["ip", "link", "set", port, "master", "segment", "up"], check=True)
