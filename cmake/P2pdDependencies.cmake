@@ -9,7 +9,6 @@ find_package(SQLite3 REQUIRED)
 pkg_check_modules(NICE REQUIRED IMPORTED_TARGET nice glib-2.0 gobject-2.0)
 pkg_check_modules(NGTCP2 REQUIRED IMPORTED_TARGET libngtcp2 libngtcp2_crypto_gnutls)
 pkg_check_modules(GNUTLS REQUIRED IMPORTED_TARGET gnutls)
-pkg_check_modules(SYSTEMD IMPORTED_TARGET libsystemd)
 
 # Asio and Beast compiled once instead of in every file that uses them.
 add_library(p2pd_asio STATIC cmake/asio.cpp)

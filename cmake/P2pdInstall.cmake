@@ -1,6 +1,2 @@
 include(GNUInstallDirs)
-foreach(program p2pd p2p-relay p2pctl)
-  if(TARGET ${program})
-    install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-  endif()
-endforeach()
+install(TARGETS p2pd p2p-relay p2pctl RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

@@ -19,11 +19,9 @@ import sys
 import tempfile
 import time
 
-SANITIZER = re.compile(r"WARNING: ThreadSanitizer.*(?:\n.*){40}|ERROR: (?:Address|Leak)Sanitizer.*(?:\n.*){40}|"
+SANITIZER = re.compile(r"WARNING: ThreadSanitizer.*(?:\n.*){0,40}|ERROR: (?:Address|Leak)Sanitizer.*(?:\n.*){0,40}|"
                        r".*runtime error:.*|assertion failed:.*")
 DEADLINE = 60.0  # how long a wait may take at all; a generous bound against hanging, never a measurement
-
-
 PORTS = itertools.count(1)
 
 
