@@ -97,6 +97,7 @@ class RelaySession::Impl {
   asio::awaitable<void> run_backing_off(milliseconds delay);
 
   asio::awaitable<base::Result<>> dial();
+  asio::awaitable<base::Result<>> dial_once();
   asio::awaitable<base::Error> read_frames();
   asio::awaitable<base::Error> write_frames();
   asio::awaitable<base::Error> keep_alive();
@@ -118,7 +119,7 @@ class RelaySession::Impl {
   std::vector<base::PeerId> interest_;
   RelayInterestList told_interest_;
   RelayBackoff backoff_{config_};
-  bool bind_tls_ = true;
+  bool bind_tls_ = true;  // what the relay took last
   bool stopping_ = false;
 };
 
@@ -158,7 +159,20 @@ asio::awaitable<base::Result<>> RelaySession::Impl::run_connecting() {
   co_return result;
 }
 
+// Where a proxy ends TLS in front of the relay, the relay cannot know our exporter: then the other form of
+// signature is tried at once. A relay that ends TLS itself takes no unbound signature, so nobody gains by
+// making us send one.
 asio::awaitable<base::Result<>> RelaySession::Impl::dial() {
+  base::Result<> result = co_await dial_once();
+  if (result.has_error() && is(result.error(), RelayError::authentication_failed) && config_.url.tls) {
+    bind_tls_ = !bind_tls_;
+    state_ = RelaySessionState::connecting;
+    result = co_await dial_once();
+  }
+  co_return result;
+}
+
+asio::awaitable<base::Result<>> RelaySession::Impl::dial_once() {
   if (config_.url.tls && !tls_) {
     auto tls = TlsContext::client(config_.ca_file);
     if (!tls) co_return tls.error();
@@ -314,9 +328,6 @@ void RelaySession::Impl::note_failure(const base::Error& error) {
     log::debug("relay", "not online", {{"url", url_text_}, {"reason", sentence}});
   }
   last_error_ = std::move(sentence);
-  // Where a proxy ends TLS in front of the relay, the relay cannot know our exporter. A relay that ends TLS
-  // itself takes no unbound signature, so nobody gains by making us try one.
-  if (is(error, RelayError::authentication_failed) && config_.url.tls) bind_tls_ = !bind_tls_;
 }
 
 void RelaySession::Impl::wake_writer() { wake_.cancel(); }

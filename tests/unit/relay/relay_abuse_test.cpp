@@ -4,7 +4,10 @@
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include "base/descriptor.hpp"
 #include "base/random.hpp"
 #include "tests/unit/relay/relay_fixture.hpp"
 
@@ -256,6 +259,34 @@ TEST_F(RelayAbuse, DropsConnectionsEarlyWhenTooManyStandUnauthenticated) {
   ASSERT_TRUE(run_until([&] { return server_->metrics().unauthenticated == 2; }));
   EXPECT_EQ(exchange(""), "");
   EXPECT_EQ(server_->metrics().refused_early, 1u);
+}
+
+TEST_F(RelayAbuse, WaitsWithoutSpinningWhileThereAreNoDescriptors) {
+  start_server(local_config());
+  tcp::socket client(io_, tcp::v4());
+  client.non_blocking(true);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit tight = before;
+  tight.rlim_cur = static_cast<rlim_t>(client.native_handle()) + 1;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
+  std::vector<base::Descriptor> fillers;  // the gaps below the limit
+  for (int fd = ::dup(client.native_handle()); fd >= 0; fd = ::dup(client.native_handle())) {
+    fillers.emplace_back(fd);
+  }
+  boost::system::error_code in_progress;
+  client.connect(server_->addresses().front(), in_progress);
+  std::size_t handlers = 0;
+  const auto until = std::chrono::steady_clock::now() + milliseconds(350);
+  while (std::chrono::steady_clock::now() < until) {
+    io_.restart();
+    handlers += io_.run_one_for(milliseconds(20));
+  }
+  EXPECT_EQ(server_->metrics().accepted, 0u);
+  EXPECT_LT(handlers, 200u);
+  fillers.clear();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_TRUE(run_until([&] { return server_->metrics().accepted == 1; }));
 }
 
 TEST_F(RelayAbuse, LimitsHandshakesFromOneAddress) {

@@ -1,6 +1,12 @@
 #include <filesystem>
 #include <fstream>
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+#include "net/relay_stream.hpp"
 #include "tests/unit/relay/relay_fixture.hpp"
 #include "tests/unit/relay/tcp_proxy.hpp"
 #include "tests/unit/relay/test_certificate.hpp"
@@ -10,6 +16,8 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 class RelayTls : public RelayFixture {
  protected:
@@ -123,6 +131,52 @@ TEST_F(RelayTls, TakesNoSignatureThatIsNotBoundToTheTlsSession) {
   write(**transport, proto::encode(make_hello(*identity, challenge, to.authority())));
   EXPECT_EQ(expect_frame<proto::RelayGoodbye>(**transport).code,
             proto::RelayGoodbyeCode::authentication_failed);
+}
+
+// What nginx or Caddy in front of a relay do.
+asio::awaitable<void> end_tls_for(asio::ip::tcp::socket socket, std::shared_ptr<const net::TlsContext> tls,
+                                  asio::ip::tcp::endpoint relay) {
+  net::RelayStream outside(std::move(socket));
+  net::RelayStream inside{asio::ip::tcp::socket(outside.get_executor())};
+  const auto secured = co_await outside.accept_tls(std::move(tls));
+  const auto [refused] = co_await inside.socket().async_connect(relay, kAwait);
+  if (!secured || refused) co_return;
+  const auto pump = [](net::RelayStream& from, net::RelayStream& to) -> asio::awaitable<void> {
+    std::array<std::uint8_t, 4096> buffer;
+    for (;;) {
+      const auto [error, size] = co_await from.async_read_some(asio::buffer(buffer), kAwait);
+      if (error) co_return;
+      const auto [lost, sent] = co_await asio::async_write(to, asio::buffer(buffer, size), kAwait);
+      if (lost) co_return;
+    }
+  };
+  using namespace asio::experimental::awaitable_operators;
+  co_await (pump(outside, inside) || pump(inside, outside));
+}
+
+TEST_F(RelayTls, ReachesARelayBehindAProxyThatEndsTls) {
+  start_server(local_config());
+  auto tls = net::TlsContext::server(certificate_.certificate_file(), certificate_.key_file());
+  ASSERT_TRUE(tls);
+  asio::ip::tcp::acceptor acceptor(io_, {asio::ip::address_v4::loopback(), 0});
+  base::TaskGroup proxy(io_.get_executor());
+  const auto accept = [&]() -> asio::awaitable<void> {
+    for (;;) {
+      auto [error, socket] = co_await acceptor.async_accept(kAwait);
+      if (error) co_return;
+      proxy.spawn("tls proxy", end_tls_for(std::move(socket), *tls, server_->addresses().front()));
+    }
+  };
+  proxy.spawn("accept", accept());
+  auto config = tls_config("localhost", certificate_.certificate_file());
+  config.url.port = acceptor.local_endpoint().port();
+  Peer& alice = add_peer(std::move(config));
+  ASSERT_TRUE(run_until([&] { return alice.session->online(); }));
+  settle(alice);
+  EXPECT_EQ(alice.session->stats().failures, 0u) << "both forms are tried within one dial";
+  run(alice.session->stop());
+  proxy.cancel();
+  run(proxy.join());
 }
 
 TEST_F(RelayTls, ReloadsTheCertificateForNewConnections) {
