@@ -1,7 +1,6 @@
 // A client that keeps to TLS and packet protection but to nothing else, against a QuicConnection.
 #include <array>
 #include <cstring>
-#include <thread>
 
 #include <gnutls/crypto.h>
 #include <gtest/gtest.h>
@@ -386,26 +385,6 @@ TEST(QuicHostile, ClosesWithALongReasonThatIsCut) {
   EXPECT_EQ(client.end().by, CloseReason::By::peer);
   EXPECT_EQ(client.end().code, 77u);
   EXPECT_EQ(client.end().text.size(), 200u);
-}
-
-// The credentials of one identity are shared by all data-plane threads.
-TEST(QuicHostile, DisturbsNoConnectionOnAnotherThread) {
-  (void)QuicPair::identity(0);
-  (void)QuicPair::identity(1);
-  std::vector<std::thread> threads;
-  std::array<bool, 3> confirmed{};
-  for (std::size_t i = 0; i < confirmed.size(); ++i) {
-    threads.emplace_back([&confirmed, i] {
-      bool all = true;
-      for (std::uint64_t seed = 0; seed < 20; ++seed) {
-        QuicPair pair(100 * i + seed);
-        all = pair.connect() && all;
-      }
-      confirmed[i] = all;
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(confirmed, (std::array<bool, 3>{true, true, true}));
 }
 
 }  // namespace
