@@ -21,9 +21,9 @@ constexpr unsigned kMaxJoins = 30;
 
 }  // namespace
 
-IceControl::IceControl(IceControlSink& sink, net::IceEvents& events, bool controlling,
-                       proto::CandidatePolicy policy)
-    : sink_(sink), events_(events), controlling_(controlling), remote_(std::move(policy)) {}
+IceControl::IceControl(IceControlSink& sink, net::IceEvents& events, const base::PeerId& peer,
+                       bool controlling, proto::CandidatePolicy policy)
+    : sink_(sink), events_(events), peer_(peer), controlling_(controlling), remote_(std::move(policy)) {}
 
 IceControl::~IceControl() { stop(); }
 
@@ -41,7 +41,7 @@ void IceControl::restart(std::string_view reason, base::TimePoint) {
 void IceControl::restart_later(std::string_view reason, base::TimePoint now) {
   if (!agent_ || retry_at_ != base::kNever) return;
   const base::Duration wait = schedule_.next();
-  log::debug("ice", "restart later", {{"reason", reason}, {"wait_ms", base::to_ms(wait)}});
+  log::debug("ice", "restart later", {{"peer", peer_}, {"reason", reason}, {"wait_ms", base::to_ms(wait)}});
   retry_at_ = now + wait;
 }
 
@@ -52,7 +52,9 @@ void IceControl::on_time(base::TimePoint now) {
 
 void IceControl::propose(std::uint32_t generation, std::string_view reason) {
   if (!agent_) agent_ = sink_.make_ice(events_);
-  log::debug("ice", "start", {{"generation", generation}, {"reason", reason}, {"controlling", controlling_}});
+  log::debug(
+      "ice", "start",
+      {{"peer", peer_}, {"generation", generation}, {"reason", reason}, {"controlling", controlling_}});
   retry_at_ = base::kNever;
   generation_ = generation;
   remote_.start_generation();
@@ -79,7 +81,7 @@ bool IceControl::on_candidate(std::uint32_t generation, const proto::Candidate& 
 
 bool IceControl::on_gathering_done(std::uint32_t generation) {
   if (!agent_ || generation != generation_) return false;
-  log::debug("ice", "gathering done", {{"generation", generation}});
+  log::debug("ice", "gathering done", {{"peer", peer_}, {"generation", generation}});
   sink_.send_control(proto::ControlCandidatesDone{generation});
   return true;
 }
@@ -87,7 +89,10 @@ bool IceControl::on_gathering_done(std::uint32_t generation) {
 bool IceControl::on_connected(std::uint32_t generation, const net::IcePair& pair) {
   if (!agent_ || generation != generation_) return false;
   log::debug("ice", "connected",
-             {{"generation", generation}, {"local", pair.local.text()}, {"remote", pair.remote.text()}});
+             {{"peer", peer_},
+              {"generation", generation},
+              {"local", pair.local.text()},
+              {"remote", pair.remote.text()}});
   pair_ = pair;
   failure_.reset();
   retry_at_ = base::kNever;
@@ -99,7 +104,8 @@ bool IceControl::on_connected(std::uint32_t generation, const net::IcePair& pair
 bool IceControl::on_failed(std::uint32_t generation, net::IceFailure failure, base::TimePoint now) {
   if (!agent_ || generation != generation_) return false;
   log::debug("ice", "failed",
-             {{"generation", generation},
+             {{"peer", peer_},
+              {"generation", generation},
               {"failure", failure == net::IceFailure::no_candidates   ? "no_candidates"
                           : failure == net::IceFailure::checks_failed ? "checks_failed"
                                                                       : "agent_error"}});
@@ -120,7 +126,7 @@ base::Result<> IceControl::receive(const proto::ControlIceCredentials& credentia
   if (!agent_) return {};
   if (credentials.generation < generation_) {
     log::debug("ice", "older proposal ignored",
-               {{"generation", credentials.generation}, {"ours", generation_}});
+               {{"peer", peer_}, {"generation", credentials.generation}, {"ours", generation_}});
     return {};
   }
   if (credentials.generation > generation_) {
@@ -140,7 +146,8 @@ base::Result<> IceControl::receive(const proto::ControlIceCredentials& credentia
 void IceControl::receive(const proto::ControlCandidate& message) {
   sink_.on_ice_candidate_seen("remote", message.generation, message.candidate, "received", {});
   if (!agent_ || message.generation != generation_ || remote_generation_ != generation_) {
-    log::debug("ice", "candidate ignored", {{"generation", message.generation}, {"ours", generation_}});
+    log::debug("ice", "candidate ignored",
+               {{"peer", peer_}, {"generation", message.generation}, {"ours", generation_}});
     return;
   }
   const proto::RemoteCandidates::Verdict verdict = remote_.offer(message.candidate);

@@ -17,6 +17,7 @@
 #include <string_view>
 
 #include "base/clock.hpp"
+#include "base/peer_id.hpp"
 #include "base/result.hpp"
 #include "net/ice.hpp"
 #include "peer/ice_schedule.hpp"
@@ -43,7 +44,8 @@ class IceControlSink {
 class IceControl {
  public:
   // `events`: the owner's, which forwards those of the current generation to the functions below.
-  IceControl(IceControlSink& sink, net::IceEvents& events, bool controlling, proto::CandidatePolicy policy);
+  IceControl(IceControlSink& sink, net::IceEvents& events, const base::PeerId& peer, bool controlling,
+             proto::CandidatePolicy policy);
   ~IceControl();
 
   // --- this end ---
@@ -87,6 +89,7 @@ class IceControl {
 
   IceControlSink& sink_;
   net::IceEvents& events_;
+  const base::PeerId peer_;
   const bool controlling_;
   std::unique_ptr<net::Ice> agent_;
   IceSchedule schedule_;

@@ -210,7 +210,7 @@ void Peer::Impl::apply(const Event& event) {
   } else if (waiting == nullptr || waiting->for_relay) {
     back_off_until_ = base::kNever;
   }
-  if (kind_of(state_) != before) tell_state(next.reason);
+  if (kind_of(state_) != before) tell_state(before, next.reason);
   if (next.actions.close) close_all(net::CloseCode::disconnected, "disconnected");
   if (next.actions.cancel_dial) abandon_dials(nullptr);
   if (next.actions.dial) dial();
@@ -218,9 +218,12 @@ void Peer::Impl::apply(const Event& event) {
   again_ = true;
 }
 
-void Peer::Impl::tell_state(std::string_view reason) {
+void Peer::Impl::tell_state(PeerState before, std::string_view reason) {
   const std::string_view name = to_string(kind_of(state_));
-  log::info("peer", "state", {{"peer", config_.peer}, {"state", name}, {"reason", reason}});
+  // A peer that is away is dialled for ever: that goes on below the level of lifecycle.
+  const bool matters = before == PeerState::established || kind_of(state_) == PeerState::established;
+  log::write(matters ? log::Level::info : log::Level::debug, "peer", "state",
+             {{"peer", config_.peer}, {"state", name}, {"reason", reason}});
   observer_.on_state_changed(config_.peer, name, reason);
 }
 

@@ -208,7 +208,7 @@ void Peer::Impl::note_hello(Session& session) {
   const bool restarted = peer_instance_ && *peer_instance_ != instance;
   peer_instance_ = instance;
   if (!std::exchange(replaced_, false)) return;
-  tell_state(restarted ? "peer_restarted" : "superseded");
+  tell_state(PeerState::established, restarted ? "peer_restarted" : "superseded");
 }
 
 // Given up silently only where the far end cannot have kept it (arbiter.hpp).

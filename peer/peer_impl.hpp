@@ -71,7 +71,7 @@ class Peer::Impl final : private SessionHost {
   void apply(const Event& event);
   [[nodiscard]] Facts facts();
   [[nodiscard]] bool demand() const;
-  void tell_state(std::string_view reason);
+  void tell_state(PeerState before, std::string_view reason);
   [[nodiscard]] bool direct_allowed() const { return config_.direct_allowed && direct_allowed_once_; }
   void send_ping(Ping& ping);
   void fail_pings(PeerError error);

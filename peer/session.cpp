@@ -28,7 +28,7 @@ Session::Session(SessionConfig config, SessionHost& host, MessageStore& store, P
       began_at_(host.now()),
       stage_since_(began_at_),
       link_(*this, began_at_, [&host](std::span<std::uint8_t> out) { host.fill_random(out); }),
-      ice_(*this, *this, config_.arbiter, config_.candidates) {}
+      ice_(*this, *this, config_.peer, config_.arbiter, config_.candidates) {}
 
 Session::~Session() = default;
 
@@ -151,7 +151,7 @@ void Session::receive_packet(PathKind path, base::ByteView packet) {
     heard_ = true;
     if (dialled_) update_ice("answered");
   }
-  link_.on_quic_received(path, packet.size(), authenticated, now);
+  link_.on_quic_received(path, proto::kQuicPrefixSize + packet.size(), authenticated, now);
 }
 
 void Session::receive_link(PathKind path, base::ByteView frame) {

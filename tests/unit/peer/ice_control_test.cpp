@@ -85,7 +85,7 @@ class IceControlTest : public testing::Test, protected IceControlSink, protected
   std::vector<std::unique_ptr<net::Ice>> retired;
   std::vector<proto::ControlMessage> sent;
   std::vector<std::string> seen;
-  IceControl ice{*this, *this, true, {}};
+  IceControl ice{*this, *this, base::PeerId(), true, {}};
 };
 
 TEST_F(IceControlTest, ProposesTheFirstGenerationOnce) {
