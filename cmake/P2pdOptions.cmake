@@ -6,12 +6,13 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 option(P2PD_TESTS "Build the tests" ON)
 option(P2PD_BENCH "Build the benchmarks" OFF)
 option(P2PD_FUZZ "Build the libFuzzer targets and nothing else (clang only)" OFF)
+option(P2PD_WERROR "Treat warnings as errors" ON)
 set(P2PD_SANITIZE "" CACHE STRING "Sanitizers for everything built here: address, thread or nothing")
 
 add_library(p2pd_flags INTERFACE)
 target_include_directories(p2pd_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(p2pd_flags INTERFACE
-  -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wdelete-non-virtual-dtor -Woverloaded-virtual
+  -Wall -Wextra -Wpedantic $<$<BOOL:${P2PD_WERROR}>:-Werror> -Wshadow -Wconversion -Wdelete-non-virtual-dtor -Woverloaded-virtual
   -fno-omit-frame-pointer)
 target_compile_definitions(p2pd_flags INTERFACE P2PD_VERSION="${PROJECT_VERSION}")
 
