@@ -57,7 +57,7 @@ TEST(QuicPath, FindsTheRateOfABottleneckWithAShortQueue) {
                       .packet_size = 1'400};
       pair.server.events.keep_data = false;
       ASSERT_TRUE(pair.connect());
-      const Bytes data = pattern(std::min<std::size_t>(8 * rate, 20'000'000), 1);
+      const Bytes data = pattern(std::min<std::size_t>(8 * rate, 10'000'000), 1);
       Sender sender(pair.client, data);
       const TimePoint start = pair.now;
       ASSERT_TRUE(pair.run_until([&] { return pair.server.events.streams[sender.id()].fin; }, 60s));
