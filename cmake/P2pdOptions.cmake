@@ -23,7 +23,8 @@ endif()
 
 # Sanitizers apply to every target, ours and the Asio archive alike, or reports would be wrong.
 if(P2PD_SANITIZE STREQUAL "address")
-  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined)
+  # Not vptr: it looks at memory through a pipe of its own, and so reports nonsense in tests that use up all descriptors.
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=undefined)
   add_link_options(-fsanitize=address,undefined)
 elseif(P2PD_SANITIZE STREQUAL "thread")
   add_compile_options(-fsanitize=thread -Wno-tsan)
