@@ -1,6 +1,6 @@
 # Two commands do everything: `make demo` builds p2pd and shows its main job, `make check` runs every test.
 # Both install the Debian packages they need first.
-.PHONY: demo check build sim bench torture format install clean
+.PHONY: demo check build tsan tidy bench torture format install clean
 
 JOBS ?= $(shell nproc)
 
@@ -15,6 +15,17 @@ demo: build
 check:
 	scripts/install-deps check
 	scripts/check
+
+# The same tests under ThreadSanitizer.
+tsan:
+	scripts/install-deps check
+	cmake --preset tsan
+	cmake --build --preset tsan -j $(JOBS)
+	ctest --test-dir build/tsan --output-on-failure --no-tests=error -j $(JOBS)
+
+tidy:
+	scripts/install-deps check
+	scripts/tidy
 
 bench: build
 	python3 bench/run.py build/release
