@@ -367,7 +367,8 @@ ngtcp2_conn_stat Ngtcp2Connection::statistics() const {
 bool Ngtcp2Connection::outstanding() const {
   if (phase_ == Phase::closed) return false;
   if (farewell_ || phase_ == Phase::handshaking || has_sendable()) return true;
-  return statistics().bytes_in_flight > 0;
+  // Not bytes_in_flight: a padded acknowledgement counts there, and nobody acknowledges one.
+  return statistics().loss_detection_timer != QuicClock::kNoStamp;
 }
 
 QuicStats Ngtcp2Connection::stats() const {
