@@ -37,7 +37,7 @@ class End final : private net::IceEvents, private net::QuicEvents {
       : client_(client), task_(task), channel_(io_, fd), timer_(io_), stop_(io_) {
     net::IceConfig ice;
     ice.allow_loopback = true;
-    ice_ = std::make_unique<net::IceAgent>(io_, ice, *this);
+    ice_ = std::make_unique<net::IceAgent>(io_, ice, static_cast<net::IceEvents&>(*this));
     quic_config_.identity = std::move(self);
     quic_config_.peer = other;
     quic_config_.initial_rtt = std::chrono::milliseconds(1);
