@@ -22,20 +22,19 @@ constexpr std::size_t kHeader = 20;
 constexpr std::size_t kFingerprintSize = 8;  // with its attribute header
 constexpr std::uint32_t kFingerprintXor = 0x5354554e;
 
-enum Attribute : std::uint16_t {
-  kMappedAddress = 0x0001,
-  kUsername = 0x0006,
-  kMessageIntegrity = 0x0008,
-  kErrorCode = 0x0009,
-  kUnknownAttributes = 0x000a,
-  kRealm = 0x0014,
-  kNonce = 0x0015,
-  kMessageIntegritySha256 = 0x001c,
-  kXorMappedAddress = 0x0020,
-  kFingerprint = 0x8028,
-  kResponseOrigin = 0x802b,
-  kOtherAddress = 0x802c,
-};
+// Attribute types.
+constexpr std::uint16_t kMappedAddress = 0x0001;
+constexpr std::uint16_t kUsername = 0x0006;
+constexpr std::uint16_t kMessageIntegrity = 0x0008;
+constexpr std::uint16_t kErrorCode = 0x0009;
+constexpr std::uint16_t kUnknownAttributes = 0x000a;
+constexpr std::uint16_t kRealm = 0x0014;
+constexpr std::uint16_t kNonce = 0x0015;
+constexpr std::uint16_t kMessageIntegritySha256 = 0x001c;
+constexpr std::uint16_t kXorMappedAddress = 0x0020;
+constexpr std::uint16_t kFingerprint = 0x8028;
+constexpr std::uint16_t kResponseOrigin = 0x802b;
+constexpr std::uint16_t kOtherAddress = 0x802c;
 
 constexpr std::uint32_t kChangeAddressFlag = 0x4;
 constexpr std::uint32_t kChangePortFlag = 0x2;
@@ -91,7 +90,7 @@ bool read_address(ByteView value, const std::array<std::uint8_t, 16>* mask, Endp
   return true;
 }
 
-void write_address(ByteWriter& writer, Attribute type, const Endpoint& endpoint,
+void write_address(ByteWriter& writer, std::uint16_t type, const Endpoint& endpoint,
                    const std::array<std::uint8_t, 16>* mask) {
   const std::size_t size = endpoint.v6 ? 16 : 4;
   writer.u16(type).u16(static_cast<std::uint16_t>(4 + size)).u8(0).u8(endpoint.v6 ? 2 : 1);

@@ -21,7 +21,10 @@ constexpr std::size_t kMaxRequest = 1'280;
 constexpr std::size_t kMaxBudgets = 65'536;
 constexpr std::chrono::seconds kPurgeEvery{10};
 
-enum Other : std::size_t { kOtherAddress = 0, kOtherPort = 1, kBothOther = 2 };
+// Places in Listener::others.
+constexpr std::size_t kOtherAddress = 0;
+constexpr std::size_t kOtherPort = 1;
+constexpr std::size_t kBothOther = 2;
 
 proto::Endpoint to_proto(const udp::endpoint& endpoint) {
   proto::Endpoint out;
@@ -131,9 +134,9 @@ void StunServer::answer(std::size_t index, base::ByteView datagram, const Endpoi
     response.mapped = to_proto(from);
     if (listener.others) {
       if (change) {
-        const Other which = request->change_address && request->change_port ? kBothOther
-                            : request->change_address                       ? kOtherAddress
-                                                                            : kOtherPort;
+        const std::size_t which = request->change_address && request->change_port ? kBothOther
+                                  : request->change_address                       ? kOtherAddress
+                                                                                  : kOtherPort;
         source = (*listener.others)[which];
       }
       response.other_address = to_proto(listeners_[(*listener.others)[kBothOther]]->socket.local_endpoint());
