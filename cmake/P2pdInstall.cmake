@@ -1,2 +1,6 @@
 include(GNUInstallDirs)
 install(TARGETS p2pd p2p-relay p2pctl RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+foreach(page p2pctl.1 p2pd.conf.5 p2pd-api.7 p2pd.8 p2p-relay.8)
+  string(REGEX MATCH "[0-9]$" section ${page})
+  install(FILES ${PROJECT_BINARY_DIR}/man/${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+endforeach()

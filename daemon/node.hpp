@@ -45,6 +45,7 @@ class Node final : private RelayHubEvents, private ipc::EventSource {
   [[nodiscard]] PeerBoard& board() { return *board_; }
   [[nodiscard]] store::Store& store() { return *store_; }
   [[nodiscard]] ipc::EventHub& events() { return *events_; }
+  [[nodiscard]] const ipc::MethodTable& methods() const { return methods_; }
   // For completions of the store and of peers: runs them on the control thread.
   [[nodiscard]] std::function<void(std::function<void()>)> post_here();
 

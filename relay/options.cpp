@@ -24,8 +24,12 @@ constexpr std::string_view kEnvironmentPrefix = "P2P_RELAY_";
 
 base::Error wrong(std::string sentence) { return {boost::system::error_code(), std::move(sentence)}; }
 
+constexpr const char* kSystemState = "/var/lib/p2p-relay";
+
 std::string default_state_dir() {
-  if (::geteuid() == 0) return "/var/lib/p2p-relay";
+  // systemd.exec(5): where the unit has StateDirectory=.
+  if (const char* given = std::getenv("STATE_DIRECTORY"); given != nullptr && *given == '/') return given;
+  if (::geteuid() == 0) return kSystemState;
   if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/') {
     return std::string(state) + "/p2p-relay";
   }
@@ -227,6 +231,23 @@ base::Result<Options> read_values(const po::variables_map& values) {
   return options;
 }
 
+OptionRow to_row(const po::option_description& option, bool command_line_only) {
+  OptionRow row;
+  row.name = option.long_name();
+  row.help = option.description();
+  row.command_line_only = command_line_only;
+  row.repeatable = dynamic_cast<const po::typed_value<Texts>*>(option.semantic().get()) != nullptr;
+  if (option.semantic()->max_tokens() == 0) return row;
+  // "FILE", or "FILE (=default)".
+  const std::string shown = option.semantic()->name();
+  const std::size_t end = shown.find(" (=");
+  row.argument = shown.substr(0, end);
+  if (end != std::string::npos) row.default_text = shown.substr(end + 3, shown.size() - end - 4);
+  // The same text on every machine.
+  if (row.name == "state-dir") row.default_text = kSystemState;
+  return row;
+}
+
 base::Result<> read_file(const std::string& file, const po::options_description& known,
                          po::variables_map& values) {
   std::ifstream in(file);
@@ -240,6 +261,15 @@ base::Result<> read_file(const std::string& file, const po::options_description&
 }
 
 }  // namespace
+
+std::vector<OptionRow> option_table() {
+  const po::options_description in_file = file_options();
+  const po::options_description typed = program_options();
+  std::vector<OptionRow> out;
+  for (const auto& option : in_file.options()) out.push_back(to_row(*option, false));
+  for (const auto& option : typed.options()) out.push_back(to_row(*option, true));
+  return out;
+}
 
 base::Result<Options> parse_options(int argc, const char* const argv[]) {
   const po::options_description in_file = file_options();

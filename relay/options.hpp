@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/log.hpp"
 #include "base/result.hpp"
@@ -18,6 +19,17 @@ struct Options {
   base::log::Level log_level = base::log::Level::info;
   ServerConfig server;
 };
+
+// What p2p-relay can be told, for the manual and for checks of etc/p2p-relay.conf.
+struct OptionRow {
+  std::string name;
+  std::string argument;  // empty: a switch
+  bool repeatable = false;
+  bool command_line_only = false;
+  std::string default_text;
+  std::string help;
+};
+[[nodiscard]] std::vector<OptionRow> option_table();
 
 // Errors are sentences that name the option and where it came from.
 [[nodiscard]] base::Result<Options> parse_options(int argc, const char* const argv[]);

@@ -17,6 +17,7 @@ MAY_INCLUDE = {
     "daemon": {"base", "proto", "net", "peer", "store", "ipc"},
     "ctl": {"base", "ipc"},
     "relay": {"base", "proto", "net"},
+    "man": {"base", "ipc", "daemon", "ctl", "relay"},
 }
 # Libraries that some folders alone may include.
 ONLY_IN = {

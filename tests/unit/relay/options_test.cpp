@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <vector>
 
@@ -131,6 +132,26 @@ TEST_F(RelayOptions, TheShippedFileNamesEveryOptionAtItsDefault) {
   }
   // STUN is off by default and so not printed.
   EXPECT_THAT(uncommented, HasSubstr("stun-listen ="));
+}
+
+TEST_F(RelayOptions, TellsTheManualWhatItTakes) {
+  std::map<std::string, OptionRow> rows;
+  for (const OptionRow& row : option_table()) rows[row.name] = row;
+  EXPECT_EQ(rows["listen"].argument, "ADDR:PORT");
+  EXPECT_EQ(rows["listen"].default_text, "0.0.0.0:8080");
+  EXPECT_TRUE(rows["listen"].repeatable);
+  EXPECT_FALSE(rows["listen"].command_line_only);
+  EXPECT_EQ(rows["tls-cert"].argument, "FILE");
+  EXPECT_EQ(rows["tls-cert"].default_text, "");
+  EXPECT_FALSE(rows["tls-cert"].repeatable);
+  EXPECT_EQ(rows["state-dir"].default_text, "/var/lib/p2p-relay");
+  EXPECT_EQ(rows["version"].argument, "");
+  EXPECT_TRUE(rows["version"].command_line_only);
+}
+
+TEST_F(RelayOptions, KeepsItsKeyWhereSystemdSays) {
+  set_environment("STATE_DIRECTORY", "/var/lib/elsewhere");
+  EXPECT_EQ(parse({})->state_dir, "/var/lib/elsewhere");
 }
 
 TEST_F(RelayOptions, KnowsWhatToDoInsteadOfServing) {
