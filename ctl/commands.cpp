@@ -77,6 +77,13 @@ constexpr std::array kCommands{
             1,
             1,
             run_log_level},
+    Command{"completion",
+            "bash|zsh|fish",
+            "prints a script that completes p2pctl's commands, options and peers in that shell",
+            {},
+            1,
+            1,
+            run_completion},
     Command{"help", "[COMMAND]", "explains a command, or lists all", {}, 0, 1, run_help},
     Command{"version", "", "prints the versions of p2pctl and of the daemon", {}, 0, 0, run_version},
 };
