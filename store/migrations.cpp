@@ -110,7 +110,22 @@ constexpr const char* kHistory = R"sql(
   CREATE INDEX paths_by_attempt ON paths (attempt, row);
 )sql";
 
-constexpr std::array kMigrations = {kPeersAndMessages, kHistory};
+// The secret stays with a spent invitation: it tells its holder, who is told why, from a stranger, who is
+// not.
+constexpr const char* kInvitations = R"sql(
+  CREATE TABLE invitations (
+    id BLOB PRIMARY KEY CHECK (length(id) = 8),
+    secret BLOB NOT NULL CHECK (length(secret) = 16),
+    name TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    revoked INTEGER,
+    used INTEGER,
+    peer BLOB CHECK (length(peer) = 32)  -- who used it; outlives the peer's row
+  ) WITHOUT ROWID;
+)sql";
+
+constexpr std::array kMigrations = {kPeersAndMessages, kHistory, kInvitations};
 
 }  // namespace
 

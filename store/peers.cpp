@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "store/parts.hpp"
+#include "store/peer_rows.hpp"
 
 namespace p2pd::store {
 namespace {
@@ -33,49 +34,28 @@ std::vector<std::string> split_relays(const std::string& joined) {
   return relays;
 }
 
+PeerRow read_row(const Query& query) {
+  PeerRow row;
+  row.id = query.peer(0);
+  row.name = query.text(1);
+  row.relays = split_relays(query.text(2));
+  row.wanted = query.integer(3) != 0;
+  row.direct = query.integer(4) != 0;
+  row.files = query.integer(5) == 0 ? FilePolicy::refuse : FilePolicy::accept;
+  row.added = query.time(6);
+  return row;
+}
+
 Result<std::vector<PeerRow>> select_peers(Session& session) {
   std::vector<PeerRow> peers;
   Query query(session.database,
               "SELECT id, name, relays, wanted, direct, files, added FROM peers ORDER BY name");
-  while (query.next()) {
-    PeerRow row;
-    row.id = query.peer(0);
-    row.name = query.text(1);
-    row.relays = split_relays(query.text(2));
-    row.wanted = query.integer(3) != 0;
-    row.direct = query.integer(4) != 0;
-    row.files = query.integer(5) == 0 ? FilePolicy::refuse : FilePolicy::accept;
-    row.added = query.time(6);
-    peers.push_back(std::move(row));
-  }
+  while (query.next()) peers.push_back(read_row(query));
   if (query.failed()) return query.error();
   return peers;
 }
 
-Result<void> check_name(Session& session, const PeerId& peer, const std::string& name) {
-  if (name.empty()) return store_error(StoreError::invalid, "a peer without a name");
-  const auto taken = session.database.value("SELECT 1 FROM peers WHERE name = ? AND id <> ?", name, peer);
-  if (!taken) return taken.error();
-  if (*taken) return store_error(StoreError::name_taken, fmt::format("'{}'", name));
-  return {};
-}
-
 int stored(FilePolicy policy) { return static_cast<int>(policy); }
-
-Result<void> write_peer(Session& session, const PeerRow& row) {
-  if (row.id.empty()) return store_error(StoreError::invalid, "a peer without an ID");
-  if (auto free = check_name(session, row.id, row.name); !free) return free;
-  const auto relays = join_relays(row.relays);
-  if (!relays) return relays.error();
-  auto written = session.database.run(
-      "INSERT INTO peers (id, name, relays, wanted, direct, files, added) VALUES (?, ?, ?, ?, ?, ?, ?) "
-      "ON CONFLICT (id) DO UPDATE SET name = excluded.name, relays = excluded.relays, wanted = "
-      "excluded.wanted, "
-      "direct = excluded.direct, files = excluded.files",
-      row.id, row.name, *relays, row.wanted, row.direct, stored(row.files), row.added);
-  if (!written) return written;
-  return session.database.run("INSERT OR IGNORE INTO mailboxes (peer) VALUES (?)", row.id);
-}
 
 // Messages and history go with the row; the numbering in `mailboxes` stays (see migrations.cpp).
 Result<void> delete_peer(Session& session, const PeerId& peer) {
@@ -89,7 +69,7 @@ Result<void> delete_peer(Session& session, const PeerId& peer) {
 
 Result<void> change_peer(Session& session, const PeerId& peer, const PeerChange& change) {
   if (change.name) {
-    if (auto free = check_name(session, peer, *change.name); !free) return free;
+    if (auto free = check_peer_name(session, peer, *change.name); !free) return free;
   }
   std::optional<std::string> relays;
   if (change.relays) {
@@ -110,6 +90,38 @@ Result<void> change_peer(Session& session, const PeerId& peer, const PeerChange&
 }
 
 }  // namespace
+
+Result<std::optional<PeerRow>> find_peer(Session& session, const PeerId& peer) {
+  Query query(session.database,
+              "SELECT id, name, relays, wanted, direct, files, added FROM peers WHERE id = ?", peer);
+  std::optional<PeerRow> found;
+  if (query.next()) found = read_row(query);
+  if (query.failed()) return query.error();
+  return found;
+}
+
+Result<void> check_peer_name(Session& session, const PeerId& peer, const std::string& name) {
+  if (name.empty()) return store_error(StoreError::invalid, "a peer without a name");
+  const auto taken = session.database.value("SELECT 1 FROM peers WHERE name = ? AND id <> ?", name, peer);
+  if (!taken) return taken.error();
+  if (*taken) return store_error(StoreError::name_taken, fmt::format("'{}'", name));
+  return {};
+}
+
+Result<void> write_peer(Session& session, const PeerRow& row) {
+  if (row.id.empty()) return store_error(StoreError::invalid, "a peer without an ID");
+  if (auto free = check_peer_name(session, row.id, row.name); !free) return free;
+  const auto relays = join_relays(row.relays);
+  if (!relays) return relays.error();
+  auto written = session.database.run(
+      "INSERT INTO peers (id, name, relays, wanted, direct, files, added) VALUES (?, ?, ?, ?, ?, ?, ?) "
+      "ON CONFLICT (id) DO UPDATE SET name = excluded.name, relays = excluded.relays, wanted = "
+      "excluded.wanted, "
+      "direct = excluded.direct, files = excluded.files",
+      row.id, row.name, *relays, row.wanted, row.direct, stored(row.files), row.added);
+  if (!written) return written;
+  return session.database.run("INSERT OR IGNORE INTO mailboxes (peer) VALUES (?)", row.id);
+}
 
 void Store::load_peers(Post post, Done<std::vector<PeerRow>> done) {
   call<std::vector<PeerRow>>(parts_->writer, JobKind::read, 0, std::move(post), std::move(done),

@@ -1,6 +1,6 @@
-// Everything that outlives the process but the identity key: the address book, the messages in both
-// directions, the history of connections. Store owns one SQLite database and the one thread that reads and
-// writes it.
+// Everything that outlives the process but the identity key: the address book, invitations, the messages in
+// both directions, the history of connections. Store owns one SQLite database and the one thread that reads
+// and writes it.
 //
 // Calls may come from any thread and return at once; `done` runs through the `post` given with it, after the
 // transaction has been committed and synced (reads: after the batch they were in). Without `post` it runs on
@@ -13,6 +13,7 @@
 // complete with `cancelled`.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -46,6 +47,11 @@ struct Options {
   // Of one attempt; a connection that lasts for weeks restarts ICE often.
   std::uint64_t attempt_candidates = 256;
   std::uint64_t attempt_paths = 256;
+
+  std::uint64_t peers = 10'000;
+  std::uint64_t invitations = 1'000;  // spent ones that are remembered included
+  // After its expiry an invitation is remembered so long.
+  std::chrono::hours invitation_memory{7 * 24};
 
   // New messages are refused with `disk_full` while less is free on the file system; 0 turns the check off.
   std::uint64_t disk_reserve = 64 << 20;
@@ -103,6 +109,21 @@ class Store {
   void set_peer(base::PeerId peer, PeerChange change, Post post, Done<void> done);
   void set_wanted(base::PeerId peer, bool wanted, Post post, Done<void> done);
   void set_relays(base::PeerId peer, std::vector<std::string> relays, Post post, Done<void> done);
+
+  // --- Invitations ---
+  // All that are remembered. A spent one stays for Options::invitation_memory, so that its holder can be told
+  // why it is refused.
+  void load_invitations(Post post, Done<std::vector<InvitationRow>> done);
+  // Errors: already_exists (the ID), quota (Options::invitations, after those past their memory went).
+  void add_invitation(InvitationRow invitation, Post post, Done<void> done);
+  // Gives the row as it is afterwards. One that is used stays used. Error: not_found.
+  void revoke_invitation(std::array<std::uint8_t, 8> id, Post post, Done<InvitationRow> done);
+  // Takes an invitation up for `joiner.id`: checks once more that it is neither used nor revoked nor expired,
+  // marks it used and stores the peer, all in one durable transaction. `joiner.name` is for an invitation
+  // without a name; a name that is taken gets a number behind it. A peer that is known already keeps its
+  // name, unless the invitation has one that is free, and its settings. Only failures of the database are
+  // errors.
+  void use_invitation(std::array<std::uint8_t, 8> id, PeerRow joiner, Post post, Done<InvitationUse> done);
 
   // --- Outbox ---
   // `message.sequence` is given here. Errors: not_found (no such peer), quota, already_exists (the ID),

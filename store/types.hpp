@@ -2,6 +2,7 @@
 // wall clock; texts that name a state or a reason are stored as they come and are not interpreted here.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -35,6 +36,34 @@ struct PeerChange {
   std::optional<bool> wanted;
   std::optional<bool> direct;
   std::optional<FilePolicy> files;
+};
+
+// --- Invitations ---
+
+struct InvitationRow {
+  std::array<std::uint8_t, 8> id{};
+  std::array<std::uint8_t, 16> secret{};  // never logged or listed
+  std::string name;                       // what the joiner will be called, empty: the daemon chooses
+  base::WallTime created{};
+  base::WallTime expires{};
+  std::optional<base::WallTime> revoked;
+  std::optional<base::WallTime> used;
+  std::optional<base::PeerId> peer;  // who used it
+};
+
+enum class InvitationOutcome : std::uint8_t {
+  paired,    // used now: the joiner is a peer
+  repeated,  // used before by the same key, which is still a peer: the answer may have been lost
+  used,      // by another key, or by this one that was removed since
+  revoked,
+  expired,
+  unknown,
+  no_room,  // there are as many peers as there may be
+};
+
+struct InvitationUse {
+  InvitationOutcome outcome = InvitationOutcome::unknown;
+  std::optional<PeerRow> peer;  // as it is stored now, after `paired` and `repeated`
 };
 
 // --- Messages on their way out ---

@@ -42,6 +42,9 @@ constexpr Sample kSamples[] = {
      "'closed', 'why', 30, NULL);"
      "INSERT INTO candidates VALUES (1, 5, 'local', 1, 'host', '192.0.2.1:1', 'sent', '', 11);"
      "INSERT INTO paths VALUES (1, 5, 12, '', 'relay', 'in_progress', '', '', '');"},
+    {3,
+     "INSERT INTO invitations VALUES (x'0102030405060708', x'000102030405060708090a0b0c0d0e0f', 'guest', 13, "
+     "14, NULL, 15, x'0000111111111111111111111111111111111111111111111111111111111111');"},
 };
 
 class MigrationsFrom : public Migrations, public testing::WithParamInterface<std::size_t> {};
@@ -76,6 +79,13 @@ TEST_P(MigrationsFrom, KeepWhatWasStored) {
     EXPECT_EQ(attempts[0].to_relay, std::chrono::milliseconds(30));
     EXPECT_EQ(attempts[0].candidates.size(), 1U);
     EXPECT_EQ(attempts[0].paths.size(), 1U);
+  }
+  const auto invitations =
+      wait<std::vector<InvitationRow>>([&](auto done) { store_->load_invitations({}, done); }).value();
+  ASSERT_EQ(invitations.size(), GetParam() >= 3 ? 1U : 0U);
+  if (GetParam() >= 3) {
+    EXPECT_EQ(invitations[0].name, "guest");
+    EXPECT_EQ(invitations[0].peer, peer_id(0));
   }
   // The schema works whatever it came from.
   AttemptRow attempt;
