@@ -36,6 +36,11 @@ constexpr std::array kRows{
     Row{ErrorCode::shutting_down, "shutting_down"},
     Row{ErrorCode::invalid_name, "invalid_name"},
     Row{ErrorCode::busy, "busy"},
+    Row{ErrorCode::ticket_altered, "ticket_altered"},
+    Row{ErrorCode::ticket_expired, "ticket_expired"},
+    Row{ErrorCode::ticket_used, "ticket_used"},
+    Row{ErrorCode::ticket_revoked, "ticket_revoked"},
+    Row{ErrorCode::own_ticket, "own_ticket"},
 };
 
 constexpr auto kCodes = [] {

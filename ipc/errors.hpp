@@ -36,6 +36,11 @@ enum class ErrorCode : int {
   shutting_down = 1017,
   invalid_name = 1018,
   busy = 1019,
+  ticket_altered = 1020,
+  ticket_expired = 1021,
+  ticket_used = 1022,
+  ticket_revoked = 1023,
+  own_ticket = 1024,
 };
 
 // The code's word ("unknown_peer"); "unknown" for a number that is not in the list, as a newer daemon may
