@@ -47,12 +47,6 @@ asio::awaitable<base::Result<Frame>> expect(RelayTransport& transport, std::stri
   co_return base::Error(make_error_code(RelayError::not_a_relay), fmt::format("no {} came", name));
 }
 
-base::Error version_error(std::uint8_t version) {
-  return {make_error_code(RelayError::not_a_relay),
-          fmt::format("it speaks version {} of the relay protocol, this is version {}", version,
-                      proto::kRelayVersion)};
-}
-
 }  // namespace
 
 base::Error goodbye_error(const proto::RelayGoodbye& goodbye) {
@@ -65,7 +59,6 @@ asio::awaitable<base::Result<RelayAgreement>> authenticate_to_relay(RelayTranspo
                                                                     RelayHandshake handshake) {
   const auto challenge = co_await expect<proto::RelayChallenge>(transport, "challenge");
   if (!challenge) co_return challenge.error();
-  if (challenge->version != proto::kRelayVersion) co_return version_error(challenge->version);
   if (handshake.pinned && *handshake.pinned != challenge->relay) {
     co_return base::Error(
         make_error_code(RelayError::wrong_relay_key),
@@ -93,7 +86,6 @@ asio::awaitable<base::Result<RelayAgreement>> authenticate_to_relay(RelayTranspo
 
   const auto welcome = co_await expect<proto::RelayWelcome>(transport, "welcome");
   if (!welcome) co_return welcome.error();
-  if (welcome->version != proto::kRelayVersion) co_return version_error(welcome->version);
   if (!verify_signature(challenge->relay, proto::signed_bytes(*welcome, *challenge, hello),
                         welcome->signature)) {
     co_return base::Error(make_error_code(RelayError::wrong_relay_key), "its signature is wrong");

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <tuple>
+#include <utility>
 
 #include <boost/asio/ip/address_v6.hpp>
 #include <fmt/format.h>
@@ -48,7 +50,14 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
 std::uint16_t default_port(bool tls) { return tls ? 443 : 80; }
 
 std::string bracketed(const std::string& host) {
-  return host.find(':') == std::string::npos ? host : '[' + host + ']';
+  return host.find(':') == std::string::npos ? host : fmt::format("[{}]", host);
+}
+
+// What stands before the first `mark`, and the rest from it on.
+std::pair<std::string_view, std::string_view> split_before(std::string_view text, char mark) {
+  const auto at = std::find(text.begin(), text.end(), mark);
+  const auto before = static_cast<std::size_t>(at - text.begin());
+  return {text.substr(0, before), text.substr(before)};
 }
 
 }  // namespace
@@ -67,10 +76,8 @@ base::Result<RelayUrl> RelayUrl::parse(std::string_view text) {
   if (rest.find_first_of("?#") != std::string_view::npos) {
     return bad_url(text, "it must have no query and no fragment");
   }
-  const std::size_t slash = std::min(rest.find('/'), rest.size());
-  std::string_view authority = rest.substr(0, slash);
-  const std::string_view path = rest.substr(slash);
-  if (authority.find('@') != std::string_view::npos) {
+  const auto [authority, path] = split_before(rest, '/');
+  if (!split_before(authority, '@').second.empty()) {
     return bad_url(text, "it must hold no user name; a token belongs into relay-token-file");
   }
   if (!is_path(path)) return bad_url(text, "its path is too long or has characters that must be escaped");
@@ -79,17 +86,15 @@ base::Result<RelayUrl> RelayUrl::parse(std::string_view text) {
   std::string_view host;
   std::string_view after;
   if (authority.starts_with('[')) {
-    const std::size_t close = authority.find(']');
-    if (close == std::string_view::npos) return bad_url(text, "the bracket of its address is not closed");
-    host = authority.substr(1, close - 1);
-    after = authority.substr(close + 1);
+    const auto [address, closed] = split_before(authority.substr(1), ']');
+    if (closed.empty()) return bad_url(text, "the bracket of its address is not closed");
+    host = address;
+    after = closed.substr(1);
     if (!is_ipv6(host)) return bad_url(text, "what is in its brackets is not an IPv6 address");
     // One spelling for one address.
     url.host = boost::asio::ip::make_address_v6(std::string(host)).to_string();
   } else {
-    const std::size_t colon = std::min(authority.find(':'), authority.size());
-    host = authority.substr(0, colon);
-    after = authority.substr(colon);
+    std::tie(host, after) = split_before(authority, ':');
     url.host = host;
     std::transform(url.host.begin(), url.host.end(), url.host.begin(),
                    [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });

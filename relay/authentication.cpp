@@ -6,6 +6,7 @@
 #include "base/random.hpp"
 #include "base/within.hpp"
 #include "net/relay_error.hpp"
+#include "proto/error.hpp"
 
 namespace p2pd::relay {
 namespace {
@@ -86,10 +87,10 @@ asio::awaitable<base::Result<base::PeerId>> authenticate_client(net::RelayTransp
   const auto frame = proto::parse_client_frame(*message);
   const auto* hello = frame ? std::get_if<proto::RelayHello>(&*frame) : nullptr;
   std::optional<proto::RelayGoodbye> refusal;
-  if (hello == nullptr) {
-    refusal = proto::RelayGoodbye{RelayGoodbyeCode::protocol_error, "a hello must come first"};
-  } else if (hello->version != proto::kRelayVersion) {
+  if (!frame && frame.error().code == make_error_code(proto::FrameError::version)) {
     refusal = proto::RelayGoodbye{RelayGoodbyeCode::protocol_error, "only protocol version 1 is spoken here"};
+  } else if (hello == nullptr) {
+    refusal = proto::RelayGoodbye{RelayGoodbyeCode::protocol_error, "a hello must come first"};
   } else if (!signature_holds(*hello, challenge, transport)) {
     refusal = proto::RelayGoodbye{RelayGoodbyeCode::authentication_failed,
                                   "the signature does not fit this relay, URL and TLS session"};
