@@ -1,5 +1,7 @@
 #include "net/relay_tls.hpp"
 
+#include <ctime>
+
 #include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -22,6 +24,11 @@ std::string openssl_reason() {
 base::Error bad_file(std::string_view what, const std::string& file) {
   return {make_error_code(RelayError::bad_tls_files),
           fmt::format("{} \"{}\" ({})", what, file, openssl_reason())};
+}
+
+extern "C" int note_passphrase(char*, int, int, void* asked) noexcept {
+  *static_cast<bool*>(asked) = true;
+  return -1;
 }
 
 ssl_ctx_st* make_context(const SSL_METHOD* method) {
@@ -55,14 +62,35 @@ base::Result<std::shared_ptr<const TlsContext>> TlsContext::server(const std::st
   std::shared_ptr<const TlsContext> context(new TlsContext(make_context(TLS_server_method())));
   // Nothing is resumed: no tickets to make, send and remember, and no 0-RTT data.
   SSL_CTX_set_num_tickets(context->get(), 0);
+  // Without this OpenSSL asks the terminal for a key's passphrase, and everything waits for it.
+  bool locked = false;
+  SSL_CTX_set_default_passwd_cb_userdata(context->get(), &locked);
+  SSL_CTX_set_default_passwd_cb(context->get(), note_passphrase);
   ERR_clear_error();
   if (SSL_CTX_use_certificate_chain_file(context->get(), certificate.c_str()) != 1) {
     return bad_file("certificate", certificate);
   }
-  if (SSL_CTX_use_PrivateKey_file(context->get(), key.c_str(), SSL_FILETYPE_PEM) != 1) {
+  const bool taken = SSL_CTX_use_PrivateKey_file(context->get(), key.c_str(), SSL_FILETYPE_PEM) == 1;
+  SSL_CTX_set_default_passwd_cb_userdata(context->get(), nullptr);
+  if (!taken && locked) {
+    return base::Error(make_error_code(RelayError::bad_tls_files),
+                       fmt::format("key \"{}\" has a passphrase; write it without one (openssl pkey)", key));
+  }
+  if (!taken) {
     return bad_file("key", key);
   }
   return context;
+}
+
+std::chrono::system_clock::time_point TlsContext::not_after() const {
+  const X509* certificate = SSL_CTX_get0_certificate(context_);
+  std::tm utc{};
+  if (certificate == nullptr || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &utc) != 1) return {};
+  const std::chrono::year_month_day day{std::chrono::year(utc.tm_year + 1900),
+                                        std::chrono::month(static_cast<unsigned>(utc.tm_mon + 1)),
+                                        std::chrono::day(static_cast<unsigned>(utc.tm_mday))};
+  return std::chrono::sys_days(day) + std::chrono::hours(utc.tm_hour) + std::chrono::minutes(utc.tm_min) +
+         std::chrono::seconds(utc.tm_sec);
 }
 
 TlsContext::~TlsContext() { SSL_CTX_free(context_); }

@@ -2,6 +2,7 @@
 // replaced certificate is a new context. Immutable; any thread.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -16,12 +17,16 @@ class TlsContext {
   // For dialling: the other end's certificate is checked against `ca_file` (PEM), or the system's store when
   // that is empty. Error: the file cannot be used.
   [[nodiscard]] static base::Result<std::shared_ptr<const TlsContext>> client(const std::string& ca_file);
-  // For listening: PEM files of the certificate with its chain, and of its key. Error: which file, and why.
+  // For listening: PEM files of the certificate with its chain, and of its key, without a passphrase. Error:
+  // which file, and why.
   [[nodiscard]] static base::Result<std::shared_ptr<const TlsContext>> server(const std::string& certificate,
                                                                               const std::string& key);
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
+
+  // The end of our own certificate's validity (RFC 5280 4.1.2.5); the epoch without one.
+  [[nodiscard]] std::chrono::system_clock::time_point not_after() const;
 
   [[nodiscard]] ssl_ctx_st* get() const { return context_; }
 

@@ -1,40 +1,35 @@
 #include "relay/access.hpp"
 
-#include <cerrno>
-#include <fstream>
+#include <filesystem>
 
 #include <fmt/format.h>
 
+#include "base/line_file.hpp"
+#include "base/log.hpp"
 #include "proto/relay_frames.hpp"
 
 namespace p2pd::relay {
 namespace {
 
-struct Line {
-  std::size_t number;
-  std::string text;
-};
+// Of 64 possible characters each: 96 bits, which nobody guesses at any rate of handshakes.
+constexpr std::size_t kGoodToken = 16;
 
-base::Error usage(std::string sentence) { return {boost::system::error_code(), std::move(sentence)}; }
+base::Error wrong(std::string sentence) { return {boost::system::error_code(), std::move(sentence)}; }
 
-base::Result<std::vector<Line>> read_lines(const std::string& file) {
-  std::ifstream in(file);
-  if (!in) return base::errno_error(errno, fmt::format("access file \"{}\"", file));
-  std::vector<Line> out;
-  std::string text;
-  for (std::size_t number = 1; std::getline(in, text); ++number) {
-    text.erase(std::min(text.find('#'), text.size()));
-    const auto begin = text.find_first_not_of(" \t\r");
-    if (begin == std::string::npos) continue;
-    out.push_back({number, text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1)});
-  }
-  if (in.bad()) return base::errno_error(EIO, fmt::format("access file \"{}\"", file));
-  return out;
+void warn_if_others_may_read(const std::string& file) {
+  namespace fs = std::filesystem;
+  std::error_code unknown;
+  const fs::perms mode = fs::status(file, unknown).permissions();
+  if (unknown || (mode & fs::perms::others_read) == fs::perms::none) return;
+  base::log::warn("relay", "the tokens can be read by every user here; take that away with chmod o-r",
+                  {{"file", file}});
 }
 
-net::Sha256 hash(std::string_view token) { return net::sha256(base::as_bytes(token)); }
-
 }  // namespace
+
+Credential Credential::of(const base::PeerId& client, std::string_view token) {
+  return {client, net::sha256(base::as_bytes(token))};
+}
 
 base::Result<Access> Access::load(std::string_view rule) {
   Access access;
@@ -43,49 +38,64 @@ base::Result<Access> Access::load(std::string_view rule) {
   const std::string_view kind = rule.substr(0, colon);
   const std::string file(colon == std::string_view::npos ? "" : rule.substr(colon + 1));
   if ((kind != "allow" && kind != "token") || file.empty()) {
-    return usage(fmt::format("access is \"{}\", use open, allow:FILE or token:FILE", rule));
+    return wrong(fmt::format("access is \"{}\", use open, allow:FILE or token:FILE", rule));
   }
-  const auto lines = read_lines(file);
-  if (!lines) return lines.error();
   access.rule_ = kind == "allow" ? Rule::allow : Rule::token;
-  for (const Line& line : *lines) {
-    if (access.rule_ == Rule::allow) {
-      const auto id = base::PeerId::parse(line.text);
-      if (!id) return usage(fmt::format("{} line {}: {}", file, line.number, id.error().message()));
-      access.allowed_.insert(*id);
-    } else {
-      if (line.text.size() > proto::kRelayMaxToken) {
-        return usage(fmt::format("{} line {}: the token is longer than {} bytes", file, line.number,
-                                 proto::kRelayMaxToken));
-      }
-      access.tokens_.push_back(hash(line.text));
+  const auto entries = base::read_line_file(file);
+  if (!entries) return base::Error(entries.error().code, fmt::format("access file \"{}\"", file));
+  std::size_t short_tokens = 0;
+  for (const base::LineEntry& entry : *entries) {
+    const auto added =
+        access.rule_ == Rule::allow ? access.add_key(entry.text) : access.add_token(entry.text);
+    if (!added) {
+      return wrong(fmt::format("access file \"{}\" line {}: {}", file, entry.line, added.error().message()));
     }
+    if (access.rule_ == Rule::token && entry.text.size() < kGoodToken) ++short_tokens;
   }
   if (access.rule_ == Rule::token && access.tokens_.empty()) {
-    return usage(fmt::format("{} holds no token, so nobody could connect", file));
+    return wrong(
+        fmt::format("access file \"{}\" holds no token, so nobody could connect; write one a line", file));
+  }
+  if (access.rule_ == Rule::allow && access.allowed_.empty()) {
+    base::log::warn("relay", "the access file lists no peer ID, so nobody is served", {{"file", file}});
+  }
+  if (access.rule_ == Rule::token) warn_if_others_may_read(file);
+  if (short_tokens > 0) {
+    base::log::warn("relay", "tokens under 16 characters can be guessed; make them with openssl rand -hex 16",
+                    {{"file", file}, {"tokens", short_tokens}});
   }
   return access;
 }
 
-bool Access::permits(const base::PeerId& client, std::string_view token) const {
+base::Result<> Access::add_key(const std::string& text) {
+  const auto id = base::PeerId::parse(text);
+  if (!id) return id.error();
+  allowed_.insert(*id);
+  return {};
+}
+
+base::Result<> Access::add_token(const std::string& text) {
+  if (text.size() > proto::kRelayMaxToken) {
+    return wrong(fmt::format("the token is longer than {} bytes", proto::kRelayMaxToken));
+  }
+  tokens_.push_back(net::sha256(base::as_bytes(text)));
+  return {};
+}
+
+bool Access::permits(const Credential& credential) const {
   switch (rule_) {
     case Rule::open:
       return true;
     case Rule::allow:
-      return allowed_.contains(client);
+      return allowed_.contains(credential.client);
     case Rule::token:
       break;
   }
-  const net::Sha256 given = hash(token);
   bool known = false;
   for (const net::Sha256& expected : tokens_) {
-    if (base::equal_constant_time(given, expected)) known = true;
+    if (base::equal_constant_time(credential.token, expected)) known = true;
   }
   return known;
-}
-
-bool Access::still_permits(const base::PeerId& client) const {
-  return rule_ != Rule::allow || allowed_.contains(client);
 }
 
 }  // namespace p2pd::relay

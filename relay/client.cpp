@@ -29,11 +29,12 @@ Overloaded(Handlers...) -> Overloaded<Handlers...>;
 
 }  // namespace
 
-Client::Client(ClientContext context, std::unique_ptr<net::RelayTransport> transport, const base::PeerId& id,
-               Budgets budgets)
+Client::Client(ClientContext context, std::unique_ptr<net::RelayTransport> transport,
+               const Credential& credential, const AddressPrefix& address, Budgets budgets)
     : context_(context),
       transport_(std::move(transport)),
-      id_(id),
+      credential_(credential),
+      address_(address),
       budgets_(std::move(budgets)),
       control_(context.limits.rate_control, context.limits.burst_control),
       queue_({.datagrams = context.limits.queue_packets, .bytes = context.limits.queue_bytes}),
@@ -139,8 +140,8 @@ void Client::handle_send(const proto::RelaySend& frame) {
 
 void Client::handle_knock(const proto::RelayKnock& frame) {
   RegisteredClient* const receiver = context_.registry.find(frame.to);
-  if (!context_.knocks_sent.get(id_)->take(1, last_heard_) || receiver == nullptr ||
-      !context_.knocks_received.get(frame.to)->take(1, last_heard_)) {
+  if (!context_.knocks.may_send(id_, address_, last_heard_) || receiver == nullptr ||
+      !context_.knocks.may_receive(frame.to, last_heard_)) {
     ++context_.metrics.knocks_dropped;
     return;
   }

@@ -19,6 +19,8 @@
 #include "net/relay_queue.hpp"
 #include "net/relay_transport.hpp"
 #include "proto/relay_frames.hpp"
+#include "relay/access.hpp"
+#include "relay/knock_budgets.hpp"
 #include "relay/limits.hpp"
 #include "relay/metrics.hpp"
 #include "relay/rate.hpp"
@@ -31,8 +33,7 @@ struct ClientContext {
   const Limits& limits;
   Registry& registry;
   Metrics& metrics;
-  BudgetTable<base::PeerId, TokenBucket>& knocks_sent;
-  BudgetTable<base::PeerId, TokenBucket>& knocks_received;
+  KnockBudgets& knocks;
 };
 
 class Client final : private RegisteredClient {
@@ -42,8 +43,8 @@ class Client final : private RegisteredClient {
     std::shared_ptr<TrafficBudget> address;
   };
 
-  Client(ClientContext context, std::unique_ptr<net::RelayTransport> transport, const base::PeerId& id,
-         Budgets budgets);
+  Client(ClientContext context, std::unique_ptr<net::RelayTransport> transport, const Credential& credential,
+         const AddressPrefix& address, Budgets budgets);
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
@@ -51,10 +52,11 @@ class Client final : private RegisteredClient {
   [[nodiscard]] boost::asio::awaitable<void> run();
   // Says goodbye in place of all that waits, then closes. Later calls are without effect.
   void finish(proto::RelayGoodbyeCode code, std::string_view text);
+  [[nodiscard]] bool finishing() const { return finishing_since_.has_value(); }
   // Ends the dead, the slow and those whose goodbye does not get through; pings the silent.
   void sweep(base::TimePoint now);
 
-  [[nodiscard]] const base::PeerId& id() const { return id_; }
+  [[nodiscard]] const Credential& credential() const { return credential_; }
 
  private:
   void deliver(base::Bytes frame) override;
@@ -73,7 +75,9 @@ class Client final : private RegisteredClient {
 
   ClientContext context_;
   std::unique_ptr<net::RelayTransport> transport_;
-  const base::PeerId id_;
+  const Credential credential_;
+  const base::PeerId& id_ = credential_.client;
+  const AddressPrefix address_;
   Budgets budgets_;
   TokenBucket control_;
   net::RelayQueue queue_;

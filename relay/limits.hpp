@@ -30,7 +30,7 @@ struct Limits {
   double address_factor = 4;
   double rate_handshakes = 200;  // for each address; ten seconds' worth at once
   double rate_stun = 100;        // for each address
-  // Knocks that one key may send, and that one key is to bear.
+  // Knocks that one key may send (an address: `address_factor` times as many), and that one key is to bear.
   double rate_knocks_sent = 2;
   double rate_knocks_received = 10;
   // Pings, interest and the like, for each connection. More ends it.

@@ -14,8 +14,7 @@
 #include "base/log.hpp"
 #include "base/task_group.hpp"
 #include "net/identity.hpp"
-#include "net/relay_tls.hpp"
-#include "relay/access.hpp"
+#include "relay/files.hpp"
 #include "relay/options.hpp"
 #include "relay/server.hpp"
 
@@ -45,26 +44,18 @@ void raise_descriptor_limit() {
 }
 
 Result<> check_files(const Options& options) {
-  const auto access = p2pd::relay::Access::load(options.server.access);
-  if (!access) return access.error();
-  if (options.server.tls_certificate.empty()) return {};
-  const auto tls = p2pd::net::TlsContext::server(options.server.tls_certificate, options.server.tls_key);
-  if (!tls) return tls.error();
-  return {};
+  const p2pd::relay::ServerConfig& server = options.server;
+  return p2pd::relay::Files(server.access, server.tls_certificate, server.tls_key).load();
 }
 
-asio::awaitable<void> handle_signals(Server& server, asio::io_context& io) {
-  asio::signal_set signals(io, SIGTERM, SIGINT, SIGHUP);
+asio::awaitable<void> handle_signals(Server& server, asio::signal_set& signals) {
   for (;;) {
     const auto [error, signal] = co_await signals.async_wait(asio::as_tuple(asio::use_awaitable));
     if (error) co_return;
     if (signal != SIGHUP) break;
     const Result<> reloaded = server.reload();
-    if (reloaded) {
-      log::info("relay", "access and TLS files are read again");
-    } else {
-      log::error("relay", "the files stay as they were read before",
-                 {{"reason", reloaded.error().message()}});
+    if (!reloaded) {
+      log::error("relay", "what was read before stays in force", {{"reason", reloaded.error().message()}});
     }
   }
   co_await server.drain();
@@ -79,10 +70,13 @@ int serve(const Options& options) {
   if (!identity) return fail(identity.error().message());
 
   asio::io_context io(1);
+  // Before it serves, so that no signal ends it unheard.
+  asio::signal_set caught(io, SIGTERM, SIGINT, SIGHUP);
   Server server(io.get_executor(), options.server, *identity);
   const Result<> started = server.start();
   if (!started) {
     // What was already listening ends in order.
+    caught.cancel();
     p2pd::base::TaskGroup ending(io.get_executor());
     ending.spawn("drain", server.drain());
     io.run();
@@ -90,7 +84,7 @@ int serve(const Options& options) {
   }
   log::info("relay", "started", {{"version", P2PD_VERSION}, {"relay", (*identity)->id().text()}});
   p2pd::base::TaskGroup signals(io.get_executor());
-  signals.spawn("signals", handle_signals(server, io));
+  signals.spawn("signals", handle_signals(server, caught));
   io.run();
   return 0;
 }

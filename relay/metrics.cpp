@@ -1,5 +1,6 @@
 #include "relay/metrics.hpp"
 
+#include <algorithm>
 #include <initializer_list>
 #include <string_view>
 #include <utility>
@@ -33,6 +34,7 @@ std::string Metrics::text() const {
   write(out, "accepted_total", "counter", "TCP connections accepted.", "", {{"", accepted}});
   write(out, "refused_total", "counter", "Connections ended before a session began.", "reason",
         {{"early_drop", refused_early},
+         {"rate", refused_rate},
          {"http", refused_http},
          {"authentication", refused_authentication},
          {"permission", refused_permission},
@@ -44,7 +46,8 @@ std::string Metrics::text() const {
         {{"superseded", ended_superseded},
          {"slow", ended_slow},
          {"silent", ended_silent},
-         {"protocol", ended_protocol}});
+         {"protocol", ended_protocol},
+         {"permission", ended_permission}});
   write(out, "forwarded_packets_total", "counter", "Packets forwarded.", "", {{"", forwarded_packets}});
   write(out, "forwarded_bytes_total", "counter", "Payload bytes forwarded.", "", {{"", forwarded_bytes}});
   write(out, "dropped_packets_total", "counter", "Packets not forwarded.", "reason",
@@ -53,6 +56,17 @@ std::string Metrics::text() const {
   write(out, "knocks_dropped_total", "counter", "Knocks not forwarded.", "", {{"", knocks_dropped}});
   write(out, "stun_answers_total", "counter", "STUN requests answered.", "", {{"", stun_answers}});
   write(out, "stun_dropped_total", "counter", "STUN datagrams not answered.", "", {{"", stun_dropped}});
+  write(out, "reloads_total", "counter", "Times the access and TLS files were read again.", "result",
+        {{"good", reloads}, {"bad", reloads_failed}});
+  write(out, "access_entries", "gauge", "Peer IDs or tokens that are permitted; 0 where everybody is.", "",
+        {{"", access_entries}});
+  if (certificate_not_after) {
+    const auto seconds =
+        std::chrono::duration_cast<std::chrono::seconds>(certificate_not_after->time_since_epoch()).count();
+    write(out, "certificate_not_after_seconds", "gauge", "When the TLS certificate expires, in Unix time.",
+          "", {{"", static_cast<std::uint64_t>(std::max<std::int64_t>(seconds, 0))}});
+  }
+  write(out, "build_info", "gauge", "1, with the version of the relay.", "version", {{P2PD_VERSION, 1}});
   return out;
 }
 

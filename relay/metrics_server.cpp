@@ -1,5 +1,7 @@
 #include "relay/metrics_server.hpp"
 
+#include <algorithm>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/read_until.hpp>
@@ -24,11 +26,11 @@ constexpr std::size_t kMaxConnections = 16;
 constexpr std::chrono::seconds kDeadline{5};
 constexpr std::chrono::milliseconds kAcceptPause{100};
 
-std::string page(std::string_view status, std::string_view body) {
+std::string page(std::string_view status, std::string_view body, std::string_view more_headers = "") {
   return fmt::format(
-      "HTTP/1.1 {}\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: "
-      "close\r\n\r\n{}",
-      status, body.size(), body);
+      "HTTP/1.1 {}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n{}Content-Length: {}\r\n"
+      "Connection: close\r\n\r\n{}",
+      status, more_headers, body.size(), body);
 }
 
 asio::awaitable<bool> read_request(tcp::socket& socket, std::string& request) {
@@ -95,12 +97,20 @@ asio::awaitable<void> MetricsServer::serve(tcp::socket socket) {
 
 std::string MetricsServer::response_to(std::string_view request) const {
   const std::string_view line = request.substr(0, request.find("\r\n"));
-  if (line.starts_with("GET /metrics ")) return page("200 OK", metrics_.text());
-  if (line.starts_with("GET /healthz ")) {
-    return metrics_.draining ? page("503 Service Unavailable", "draining\n") : page("200 OK", "ok\n");
+  const std::string_view method = line.substr(0, line.find(' '));
+  if (method != "GET" && method != "HEAD") return page("405 Method Not Allowed", "", "Allow: GET, HEAD\r\n");
+  const std::string_view target = line.substr(std::min(method.size() + 1, line.size()));
+  const std::string_view path = target.substr(0, target.find_first_of("? "));
+  std::string answer;
+  if (path == "/metrics") {
+    answer = page("200 OK", metrics_.text());
+  } else if (path == "/healthz") {
+    answer = metrics_.draining ? page("503 Service Unavailable", "draining\n") : page("200 OK", "ok\n");
+  } else {
+    answer = page("404 Not Found", "here are /metrics and /healthz\n");
   }
-  if (line.starts_with("GET ")) return page("404 Not Found", "");
-  return page("405 Method Not Allowed", "");
+  if (method == "HEAD") answer.resize(answer.find("\r\n\r\n") + 4);
+  return answer;
 }
 
 }  // namespace p2pd::relay

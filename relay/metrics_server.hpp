@@ -1,4 +1,4 @@
-// GET /metrics (Prometheus text) and GET /healthz (200 while serving, 503 while draining) over plain
+// GET (or HEAD) /metrics (Prometheus text) and /healthz (200 while serving, 503 while draining) over plain
 // HTTP/1.1, one request a connection, at most 16 connections, 5 s each. For an address that only the operator
 // reaches. Owned by the server, its thread; its coroutines end with the task group they were started in.
 #pragma once

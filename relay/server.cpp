@@ -1,5 +1,8 @@
 #include "relay/server.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -44,6 +47,11 @@ class Unauthenticated {
   Metrics* metrics_;
 };
 
+// What a limits frame says of a rate; 0 is no limit there too.
+std::uint32_t as_u32(double rate) {
+  return static_cast<std::uint32_t>(std::min(std::ceil(rate), 4'294'967'295.0));
+}
+
 TrafficBudget traffic_budget(const Limits& limits, double factor) {
   const double packets = limits.rate_packets * factor;
   const double bytes = limits.rate_bytes * factor;
@@ -69,6 +77,7 @@ Server::Server(asio::any_io_executor executor, ServerConfig config,
     : executor_(std::move(executor)),
       config_(std::move(config)),
       identity_(std::move(identity)),
+      files_(config_.access, config_.tls_certificate, config_.tls_key),
       registry_(config_.limits.max_interest),
       key_budgets_(kMaxBudgets, [this] { return traffic_budget(config_.limits, 1); }),
       address_budgets_(kMaxBudgets,
@@ -78,36 +87,15 @@ Server::Server(asio::any_io_executor executor, ServerConfig config,
                     const double rate = config_.limits.rate_handshakes;
                     return TokenBucket(rate, std::max(1.0, rate * kHandshakeBurst));
                   }),
-      knocks_sent_(kMaxBudgets,
-                   [this] {
-                     return TokenBucket(config_.limits.rate_knocks_sent, config_.limits.rate_knocks_sent * 5);
-                   }),
-      knocks_received_(kMaxBudgets,
-                       [this] {
-                         return TokenBucket(config_.limits.rate_knocks_received,
-                                            config_.limits.rate_knocks_received * 2);
-                       }),
+      knocks_(kMaxBudgets, config_.limits),
       listeners_(executor_),
       connections_(executor_) {}
 
 Server::~Server() = default;
 
-base::Result<> Server::load_files() {
-  auto access = Access::load(config_.access);
-  if (!access) return access.error();
-  std::shared_ptr<const net::TlsContext> tls;
-  if (!config_.tls_certificate.empty()) {
-    auto loaded = net::TlsContext::server(config_.tls_certificate, config_.tls_key);
-    if (!loaded) return loaded.error();
-    tls = std::move(*loaded);
-  }
-  access_ = std::move(*access);
-  tls_ = std::move(tls);
-  return {};
-}
-
 base::Result<> Server::start() {
-  if (auto loaded = load_files(); !loaded) return loaded;
+  if (auto loaded = files_.load(); !loaded) return loaded;
+  note_files();
   for (const tcp::endpoint& endpoint : config_.listen) {
     if (auto listening = listen(endpoint); !listening) return listening;
   }
@@ -129,7 +117,8 @@ base::Result<> Server::start() {
   for (const auto& acceptor : acceptors_) {
     const tcp::endpoint at = acceptor->local_endpoint();
     const std::string address = to_text(at.address(), at.port());
-    log::info("relay", "listening", {{"addr", address}, {"url", (tls_ ? "wss://" : "ws://") + address}});
+    log::info("relay", "listening",
+              {{"addr", address}, {"url", (files_.tls() ? "wss://" : "ws://") + address}});
     listeners_.spawn("accept", accept_clients(*acceptor));
   }
   listeners_.spawn("sweep", sweep());
@@ -152,13 +141,25 @@ base::Result<> Server::listen(const tcp::endpoint& endpoint) {
 }
 
 base::Result<> Server::reload() {
-  if (auto loaded = load_files(); !loaded) return loaded;
+  const base::Result<> reloaded = files_.reload();
+  ++(reloaded ? metrics_.reloads : metrics_.reloads_failed);
+  note_files();
+  std::size_t ended = 0;
   for (Client* client : clients_) {
-    if (!access_.still_permits(client->id())) {
-      client->finish(proto::RelayGoodbyeCode::not_permitted, "the relay does not serve this key any more");
-    }
+    if (client->finishing() || files_.access().permits(client->credential())) continue;
+    client->finish(proto::RelayGoodbyeCode::not_permitted,
+                   "the relay does not serve this key or token any more");
+    ++ended;
   }
-  return {};
+  metrics_.ended_permission += ended;
+  log::info("relay", "files read again",
+            {{"complete", reloaded.has_value()}, {"permitted", files_.access().size()}, {"ended", ended}});
+  return reloaded;
+}
+
+void Server::note_files() {
+  metrics_.access_entries = files_.access().size();
+  if (files_.tls() != nullptr) metrics_.certificate_not_after = files_.tls()->not_after();
 }
 
 asio::awaitable<void> Server::accept_clients(Acceptor& acceptor) {
@@ -181,17 +182,21 @@ asio::awaitable<void> Server::accept_clients(Acceptor& acceptor) {
     error_code gone;
     const tcp::endpoint remote = socket.remote_endpoint(gone);
     if (gone) continue;
-    if (!admit(remote.address())) {
-      ++metrics_.refused_early;
-      continue;
-    }
+    if (!admit(remote.address())) continue;
     connections_.spawn("connection", serve(std::move(socket)));
   }
 }
 
 bool Server::admit(const asio::ip::address& address) {
-  return admits(config_.limits.startups, metrics_.unauthenticated, base::random_unit()) &&
-         handshakes_.get(AddressPrefix::of(address))->take(1, Clock::now());
+  if (!admits(config_.limits.startups, metrics_.unauthenticated, base::random_unit())) {
+    ++metrics_.refused_early;
+    return false;
+  }
+  if (!handshakes_.get(AddressPrefix::of(address))->take(1, Clock::now())) {
+    ++metrics_.refused_rate;
+    return false;
+  }
+  return true;
 }
 
 asio::awaitable<void> Server::serve(tcp::socket socket) {
@@ -217,23 +222,27 @@ asio::awaitable<void> Server::serve(tcp::socket socket) {
   co_await serve_client(std::move(transport), **established, remote);
 }
 
-asio::awaitable<void> Server::serve_client(std::unique_ptr<net::RelayTransport> transport, base::PeerId id,
-                                           tcp::endpoint remote) {
-  log::debug("relay", "client", {{"client", id}, {"addr", to_text(remote.address(), remote.port())}});
-  Client client({config_.limits, registry_, metrics_, knocks_sent_, knocks_received_}, std::move(transport),
-                id, {key_budgets_.get(id), address_budgets_.get(AddressPrefix::of(remote.address()))});
+asio::awaitable<void> Server::serve_client(std::unique_ptr<net::RelayTransport> transport,
+                                           Credential credential, tcp::endpoint remote) {
+  log::debug("relay", "client",
+             {{"client", credential.client}, {"addr", to_text(remote.address(), remote.port())}});
+  const AddressPrefix prefix = AddressPrefix::of(remote.address());
+  // Asked again: files and numbers may have changed while the welcome was on its way.
+  const auto refusal = judge(credential);
+  Client client({config_.limits, registry_, metrics_, knocks_}, std::move(transport), credential, prefix,
+                {key_budgets_.get(credential.client), address_budgets_.get(prefix)});
   clients_.insert(&client);
   ++metrics_.clients;
-  if (metrics_.draining) client.finish(proto::RelayGoodbyeCode::draining, "the relay is being stopped");
+  if (refusal) client.finish(refusal->code, refusal->text);
   co_await client.run();
   --metrics_.clients;
   clients_.erase(&client);
 }
 
-asio::awaitable<base::Result<base::PeerId>> Server::establish(
-    tcp::socket socket, std::unique_ptr<net::RelayTransport>& transport) {
-  auto accepted =
-      co_await net::RelayTransport::accept(std::move(socket), tls_, proto::kRelayMaxFrameUnauthenticated);
+asio::awaitable<base::Result<Credential>> Server::establish(tcp::socket socket,
+                                                            std::unique_ptr<net::RelayTransport>& transport) {
+  auto accepted = co_await net::RelayTransport::accept(std::move(socket), files_.tls(),
+                                                       proto::kRelayMaxFrameUnauthenticated);
   if (!accepted) co_return accepted.error();
   transport = std::move(*accepted);
   Authentication authentication;
@@ -241,22 +250,26 @@ asio::awaitable<base::Result<base::PeerId>> Server::establish(
   authentication.welcome.max_payload = static_cast<std::uint32_t>(config_.limits.max_payload);
   authentication.welcome.ping_interval_ms = static_cast<std::uint32_t>(config_.limits.ping_after.count());
   authentication.welcome.max_interest = static_cast<std::uint16_t>(config_.limits.max_interest);
-  authentication.limits.packets_per_second = static_cast<std::uint32_t>(config_.limits.rate_packets);
-  authentication.limits.bytes_per_second = static_cast<std::uint32_t>(config_.limits.rate_bytes);
+  authentication.limits.packets_per_second = as_u32(config_.limits.rate_packets);
+  authentication.limits.bytes_per_second = as_u32(config_.limits.rate_bytes);
   authentication.farewell = config_.limits.farewell;
-  authentication.judge = [this](const base::PeerId& client, std::string_view token) {
-    return judge(client, token);
+  Credential credential;
+  authentication.judge = [this, &credential](const base::PeerId& client, std::string_view token) {
+    credential = Credential::of(client, token);
+    return judge(credential);
   };
-  auto authenticated = co_await authenticate_client(*transport, std::move(authentication));
-  co_return authenticated;
+  const auto authenticated = co_await authenticate_client(*transport, std::move(authentication));
+  if (!authenticated) co_return authenticated.error();
+  co_return credential;
 }
 
-std::optional<proto::RelayGoodbye> Server::judge(const base::PeerId& client, std::string_view token) {
+std::optional<proto::RelayGoodbye> Server::judge(const Credential& credential) {
   if (metrics_.draining)
     return proto::RelayGoodbye{proto::RelayGoodbyeCode::draining, "the relay is being stopped"};
-  if (!access_.permits(client, token)) return proto::RelayGoodbye{proto::RelayGoodbyeCode::not_permitted, ""};
+  if (!files_.access().permits(credential))
+    return proto::RelayGoodbye{proto::RelayGoodbyeCode::not_permitted, ""};
   // Who takes the place of an older session needs no further one.
-  if (clients_.size() >= config_.limits.max_clients && registry_.find(client) == nullptr) {
+  if (clients_.size() >= config_.limits.max_clients && registry_.find(credential.client) == nullptr) {
     return proto::RelayGoodbye{proto::RelayGoodbyeCode::limit, "the relay is full"};
   }
   return std::nullopt;
@@ -287,8 +300,7 @@ asio::awaitable<void> Server::sweep() {
     key_budgets_.purge(now);
     address_budgets_.purge(now);
     handshakes_.purge(now);
-    knocks_sent_.purge(now);
-    knocks_received_.purge(now);
+    knocks_.purge(now);
   }
 }
 

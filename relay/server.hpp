@@ -18,10 +18,9 @@
 #include "base/result.hpp"
 #include "base/task_group.hpp"
 #include "net/identity.hpp"
-#include "net/relay_tls.hpp"
-#include "relay/access.hpp"
 #include "relay/authentication.hpp"
 #include "relay/client.hpp"
+#include "relay/files.hpp"
 #include "relay/limits.hpp"
 #include "relay/metrics.hpp"
 #include "relay/metrics_server.hpp"
@@ -52,7 +51,8 @@ class Server {
   // Reads the access and TLS files, binds everything, and serves from then on. Errors name the address or
   // file.
   [[nodiscard]] base::Result<> start();
-  // Reads the access and TLS files again; on an error everything stays as it was.
+  // Reads the access and TLS files again (Files::reload says what an error leaves) and ends the clients that
+  // are not permitted any more. Sessions keep the TLS they have; new ones get the new certificate.
   [[nodiscard]] base::Result<> reload();
   // Accepts no more, says goodbye to every client, waits for them to go, then ends what is left: within
   // Limits::drain.
@@ -67,33 +67,31 @@ class Server {
  private:
   using Acceptor = boost::asio::ip::tcp::acceptor;
 
-  [[nodiscard]] base::Result<> load_files();
   [[nodiscard]] base::Result<> listen(const boost::asio::ip::tcp::endpoint& endpoint);
   [[nodiscard]] boost::asio::awaitable<void> accept_clients(Acceptor& acceptor);
   [[nodiscard]] bool admit(const boost::asio::ip::address& address);
   [[nodiscard]] boost::asio::awaitable<void> serve(boost::asio::ip::tcp::socket socket);
   [[nodiscard]] boost::asio::awaitable<void> serve_client(std::unique_ptr<net::RelayTransport> transport,
-                                                          base::PeerId id,
+                                                          Credential credential,
                                                           boost::asio::ip::tcp::endpoint remote);
-  [[nodiscard]] boost::asio::awaitable<base::Result<base::PeerId>> establish(
+  [[nodiscard]] boost::asio::awaitable<base::Result<Credential>> establish(
       boost::asio::ip::tcp::socket socket, std::unique_ptr<net::RelayTransport>& transport);
-  [[nodiscard]] std::optional<proto::RelayGoodbye> judge(const base::PeerId& client, std::string_view token);
+  [[nodiscard]] std::optional<proto::RelayGoodbye> judge(const Credential& credential);
+  void note_files();
   void count_refusal(const base::Error& error);
   [[nodiscard]] boost::asio::awaitable<void> sweep();
 
   boost::asio::any_io_executor executor_;
   const ServerConfig config_;
   std::shared_ptr<const net::Identity> identity_;
-  std::shared_ptr<const net::TlsContext> tls_;
-  Access access_;
+  Files files_;
 
   Metrics metrics_;
   Registry registry_;
   BudgetTable<base::PeerId, TrafficBudget> key_budgets_;
   BudgetTable<AddressPrefix, TrafficBudget, AddressPrefixHash> address_budgets_;
   BudgetTable<AddressPrefix, TokenBucket, AddressPrefixHash> handshakes_;
-  BudgetTable<base::PeerId, TokenBucket> knocks_sent_;
-  BudgetTable<base::PeerId, TokenBucket> knocks_received_;
+  KnockBudgets knocks_;
   std::unordered_set<Client*> clients_;
 
   std::vector<std::unique_ptr<Acceptor>> acceptors_;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "relay/admission.hpp"
+#include "relay/knock_budgets.hpp"
 
 namespace p2pd::relay {
 namespace {
@@ -67,6 +68,34 @@ TEST(BudgetTable, RemembersNoMoreThanItMay) {
   BudgetTable<int, TokenBucket> table(2, [] { return TokenBucket(1, 1); });
   for (int i = 0; i < 100; ++i) EXPECT_TRUE(table.get(i)->take(1, kStart));
   EXPECT_EQ(table.size(), 2u);
+}
+
+TEST(KnockBudgets, LimitAKeyAnAddressAndWhoBearsThem) {
+  Limits limits;
+  limits.rate_knocks_sent = 1;
+  limits.address_factor = 2;
+  limits.rate_knocks_received = 3;
+  KnockBudgets knocks(100, limits);
+  const auto key = [](std::uint8_t byte) {
+    std::array<std::uint8_t, 32> bytes{};
+    bytes[0] = byte;
+    return base::PeerId(bytes);
+  };
+  const auto sent = [&](std::uint8_t from, const char* address) {
+    const auto prefix = AddressPrefix::of(boost::asio::ip::make_address(address));
+    int out = 0;
+    while (knocks.may_send(key(from), prefix, kStart)) ++out;
+    return out;
+  };
+  EXPECT_EQ(sent(1, "192.0.2.1"), 5);
+  EXPECT_EQ(sent(1, "192.0.2.2"), 0) << "another address gives the key no new budget";
+  EXPECT_EQ(sent(2, "192.0.2.1"), 5);
+  EXPECT_EQ(sent(3, "192.0.2.1"), 0) << "another key gives the address no new budget";
+  EXPECT_EQ(sent(4, "192.0.2.2"), 5);
+  int received = 0;
+  while (knocks.may_receive(key(9), kStart)) ++received;
+  EXPECT_EQ(received, 6);
+  EXPECT_TRUE(knocks.may_receive(key(9), kStart + 1s));
 }
 
 TEST(AddressPrefix, TakesAnIpv4AddressAloneAndAnIpv6NetworkTogether) {

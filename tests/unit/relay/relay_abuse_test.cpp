@@ -125,6 +125,16 @@ TEST_F(RelayAbuse, RefusesAnotherFrameThanAHelloAtFirst) {
   EXPECT_EQ(expect_frame<proto::RelayGoodbye>(*transport).code, RelayGoodbyeCode::protocol_error);
 }
 
+TEST_F(RelayAbuse, SaysWhichVersionItSpeaksToAHelloOfAnother) {
+  start_server(local_config());
+  const auto transport = dial(url());
+  expect_frame<proto::RelayChallenge>(*transport);
+  write(*transport, base::Bytes{0x02, 0x02, 1, 2, 3});
+  const auto goodbye = expect_frame<proto::RelayGoodbye>(*transport);
+  EXPECT_EQ(goodbye.code, RelayGoodbyeCode::protocol_error);
+  EXPECT_THAT(goodbye.text, HasSubstr("version 1"));
+}
+
 TEST_F(RelayAbuse, EndsOnlyTheSessionThatSendsGarbageOrHalfFrames) {
   start_server(local_config());
   Peer& bystander = add_online_peer();
@@ -295,7 +305,7 @@ TEST_F(RelayAbuse, LimitsHandshakesFromOneAddress) {
   start_server(std::move(config));
   add_online_peer();
   EXPECT_EQ(exchange("GET / HTTP/1.1\r\n\r\n"), "");
-  EXPECT_EQ(server_->metrics().refused_early, 1u);
+  EXPECT_EQ(server_->metrics().refused_rate, 1u);
 }
 
 }  // namespace

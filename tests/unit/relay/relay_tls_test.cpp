@@ -195,6 +195,48 @@ TEST_F(RelayTls, ReloadsTheCertificateForNewConnections) {
   EXPECT_TRUE(before.session->online());
 }
 
+TEST_F(RelayTls, ABrokenCertificateDoesNotKeepARevokedKey) {
+  const std::filesystem::path list = std::filesystem::path(certificate_.key_file()).parent_path() / "allowed";
+  const auto identity = net::Identity::generate();
+  std::ofstream(list) << identity->id().text() << "\n";
+  auto config = local_config();
+  config.access = "allow:" + list.string();
+  config.tls_certificate = certificate_.certificate_file();
+  config.tls_key = certificate_.key_file();
+  start_server(std::move(config));
+  const Peer& peer = add_peer(tls_config("localhost", certificate_.certificate_file()), identity);
+  ASSERT_TRUE(run_until([&] { return peer.session->online(); }));
+  std::ofstream(list) << "# nobody\n";
+  std::ofstream(certificate_.key_file()) << "no key\n";
+  const auto reloaded = server_->reload();
+  ASSERT_FALSE(reloaded);
+  EXPECT_THAT(reloaded.error().message(), HasSubstr("key \"" + certificate_.key_file()));
+  EXPECT_TRUE(run_until([&] { return !peer.events.offline.empty(); }));
+  EXPECT_THAT(peer.session->last_error(), HasSubstr("does not serve"));
+
+  std::ofstream(list) << "half an id\n";
+  EXPECT_THAT(server_->reload().error().message(), AllOf(HasSubstr("line 1"), HasSubstr("key \"")));
+}
+
+TEST_F(RelayTls, TakesNoKeyWithAPassphraseAndDoesNotAskForIt) {
+  const TestCertificate locked("DNS:localhost", 3600, "secret");
+  const auto tls = net::TlsContext::server(locked.certificate_file(), locked.key_file());
+  ASSERT_FALSE(tls);
+  EXPECT_THAT(tls.error().message(), AllOf(HasSubstr(locked.key_file()), HasSubstr("passphrase")));
+}
+
+TEST_F(RelayTls, KnowsHowLongTheCertificateIsGood) {
+  const TestCertificate expired("DNS:localhost", -100);
+  const auto now = std::chrono::system_clock::now();
+  const auto past = net::TlsContext::server(expired.certificate_file(), expired.key_file());
+  const auto good = net::TlsContext::server(certificate_.certificate_file(), certificate_.key_file());
+  ASSERT_TRUE(past && good);
+  EXPECT_LT((*past)->not_after(), now);
+  EXPECT_GT((*past)->not_after(), now - std::chrono::hours(1));
+  EXPECT_GT((*good)->not_after(), now);
+  EXPECT_LT((*good)->not_after(), now + std::chrono::hours(2));
+}
+
 TEST_F(RelayTls, StopsInTheMiddleOfTheTlsHandshake) {
   start_tls_server(certificate_);
   TcpProxy proxy(io_.get_executor(), server_->addresses().front());

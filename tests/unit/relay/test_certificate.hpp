@@ -16,7 +16,9 @@ namespace p2pd::relay::testing {
 class TestCertificate {
  public:
   // `names` as in subjectAltName: "DNS:localhost,IP:127.0.0.1"; valid until `seconds` from now.
-  explicit TestCertificate(const std::string& names, long seconds = 3600) {
+  // With a passphrase the key is encrypted.
+  explicit TestCertificate(const std::string& names, long seconds = 3600,
+                           const std::string& passphrase = "") {
     std::string pattern = (std::filesystem::temp_directory_path() / "p2pd-certificate-XXXXXX").string();
     folder_ = ::mkdtemp(pattern.data());
     EVP_PKEY* key = EVP_EC_gen("P-256");
@@ -38,7 +40,10 @@ class TestCertificate {
     EXPECT_EQ(PEM_write_X509(out, certificate), 1);
     std::fclose(out);
     out = std::fopen(key_file().c_str(), "w");
-    EXPECT_EQ(PEM_write_PrivateKey(out, key, nullptr, nullptr, 0, nullptr, nullptr), 1);
+    const EVP_CIPHER* cipher = passphrase.empty() ? nullptr : EVP_aes_128_cbc();
+    EXPECT_EQ(PEM_write_PKCS8PrivateKey(out, key, cipher, passphrase.data(),
+                                        static_cast<int>(passphrase.size()), nullptr, nullptr),
+              1);
     std::fclose(out);
     X509_free(certificate);
     EVP_PKEY_free(key);
