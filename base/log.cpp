@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.hpp"
@@ -17,10 +18,13 @@ std::atomic<Level> g_level{Level::info};
 std::mutex g_sink_mutex;
 std::function<void(Level, std::string_view)> g_sink;
 
-// journald reads "<N>" in front of a line as the syslog priority and stamps the time itself.
-bool under_journald() {
-  static const bool yes = std::getenv("JOURNAL_STREAM") != nullptr;
-  return yes;
+// journald reads "<N>" in front of a line as the syslog priority and stamps the time itself. The variable is
+// inherited by programs whose stderr goes elsewhere: systemd.exec(5) says to compare it with the descriptor.
+bool to_journal() {
+  const char* stream = std::getenv("JOURNAL_STREAM");
+  struct stat info {};
+  if (stream == nullptr || ::fstat(STDERR_FILENO, &info) != 0) return false;
+  return fmt::format("{}:{}", info.st_dev, info.st_ino) == stream;
 }
 
 int syslog_priority(Level level) {
@@ -101,8 +105,8 @@ void write(Level level, std::string_view area, std::string_view text, Fields fie
     g_sink(level, line);
     return;
   }
-  const std::string record = under_journald() ? fmt::format("<{}>{}\n", syslog_priority(level), line)
-                                              : fmt::format("{} {}\n", to_rfc3339(wall_now()), line);
+  const std::string record = to_journal() ? fmt::format("<{}>{}\n", syslog_priority(level), line)
+                                          : fmt::format("{} {}\n", to_rfc3339(wall_now()), line);
   // One write a record, so that records of several processes on one terminal do not mix.
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, record.data(), record.size());
 }
