@@ -47,8 +47,9 @@ void RelayHub::start() {
 
 boost::asio::awaitable<void> RelayHub::stop() {
   stopping_ = true;
+  // Together: each may wait a moment for its last datagrams to leave.
   for (auto& [url, session] : sessions_) {
-    if (!session.leaving) co_await session.relay->stop();
+    if (!session.leaving) tasks_.spawn("relay session end", session.relay->stop());
   }
   co_await tasks_.join();
   sessions_.clear();
