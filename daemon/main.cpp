@@ -1,4 +1,5 @@
-// p2pd: reads its options, runs the Node until a signal, ends with 0 after a clean stop.
+// p2pd: reads its options, runs the Node until a signal, ends with 0 after a clean stop, with 1 when that
+// takes too long.
 #include <csignal>
 #include <cstdio>
 
@@ -7,8 +8,10 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/log.hpp"
+#include "base/service_manager.hpp"
 #include "daemon/node.hpp"
 
 namespace {
@@ -31,8 +34,23 @@ int fail(const p2pd::base::Error& error) {
   return 1;
 }
 
-asio::awaitable<void> stop_at_signal(Node& node, asio::signal_set& signals) {
-  co_await signals.async_wait(asio::use_awaitable);
+// Whatever hangs, a disk for instance: the stop is over after this.
+constexpr unsigned kStopSeconds = 5;
+
+extern "C" void stop_took_too_long(int) {
+  constexpr std::string_view kText = "p2pd: could not stop in 5 seconds, ending all the same\n";
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kText.data(), kText.size());
+  ::_exit(1);
+}
+
+asio::awaitable<void> follow_signals(Node& node, asio::signal_set& signals) {
+  for (;;) {
+    const int signal = co_await signals.async_wait(asio::use_awaitable);
+    if (signal != SIGHUP) break;
+    p2pd::base::log::warn("daemon", "the configuration is read at start-up only");
+  }
+  std::signal(SIGALRM, stop_took_too_long);
+  ::alarm(kStopSeconds);
   co_await node.stop();
 }
 
@@ -40,12 +58,13 @@ int run(Options options) {
   raise_descriptor_limit();
   std::signal(SIGPIPE, SIG_IGN);
   asio::io_context io{1};
-  asio::signal_set signals(io, SIGINT, SIGTERM);
-  auto node = Node::open(io, std::move(options));
+  asio::signal_set signals(io, SIGINT, SIGTERM, SIGHUP);
+  const auto manager = p2pd::base::ServiceManager::from_environment();
+  auto node = Node::open(io, std::move(options), manager);
   if (!node) return fail(node.error());
   if (auto started = (*node)->start(); !started) return fail(started.error());
   std::exception_ptr failure;
-  asio::co_spawn(io, stop_at_signal(**node, signals),
+  asio::co_spawn(io, follow_signals(**node, signals),
                  [&failure](std::exception_ptr thrown) { failure = thrown; });
   io.run();
   if (failure) std::rethrow_exception(failure);

@@ -12,6 +12,7 @@
 
 #include "base/log.hpp"
 #include "base/random.hpp"
+#include "base/watchdog.hpp"
 #include "daemon/folders.hpp"
 #include "daemon/rpc.hpp"
 #include "daemon/status_json.hpp"
@@ -42,7 +43,8 @@ proto::Endpoint to_endpoint(const asio::ip::udp::endpoint& from) {
 
 }  // namespace
 
-Result<std::unique_ptr<Node>> Node::open(asio::io_context& io, Options options) {
+Result<std::unique_ptr<Node>> Node::open(asio::io_context& io, Options options,
+                                         const base::ServiceManager& manager) {
   auto lock = lock_state_folder(options.state_dir);
   if (!lock) return lock.error();
   auto identity = net::Identity::load_or_create(options.state_dir / "peer.key");
@@ -56,10 +58,10 @@ Result<std::unique_ptr<Node>> Node::open(asio::io_context& io, Options options) 
         {{"set_aside", *report.set_aside}, {"damage", report.damage}});
   }
   return std::unique_ptr<Node>(
-      new Node(io, std::move(options), std::move(*lock), std::move(*identity), std::move(*store)));
+      new Node(io, std::move(options), manager, std::move(*lock), std::move(*identity), std::move(*store)));
 }
 
-Node::Node(asio::io_context& io, Options options, base::Descriptor lock,
+Node::Node(asio::io_context& io, Options options, const base::ServiceManager& manager, base::Descriptor lock,
            std::shared_ptr<const net::Identity> identity, std::unique_ptr<store::Store> store)
     : io_(io),
       options_(std::move(options)),
@@ -69,6 +71,7 @@ Node::Node(asio::io_context& io, Options options, base::Descriptor lock,
       store_(std::move(store)),
       book_(identity_->id()),
       tasks_(io.get_executor()),
+      service_(manager, *this),
       methods_("p2pd", P2PD_VERSION) {
   hub_ = std::make_unique<RelayHub>(io_.get_executor(),
                                     RelayHub::Config{identity_, options_.relays, options_.relay_ca,
@@ -80,6 +83,7 @@ Node::Node(asio::io_context& io, Options options, base::Descriptor lock,
   board_ = std::make_unique<PeerBoard>(
       book_, *store_, *events_,
       [this](const PeerId& id, const std::vector<std::string>& urls) { hints_changed(id, urls); });
+  board_->watch_all([this] { service_.changed(); });
   to_relays_ = std::make_unique<base::Mailbox<RelayDatagram>>(
       io_.get_executor(), kToRelays, [this](const RelayDatagram& datagram) { hub_->send(datagram); });
   make_planes();
@@ -124,6 +128,9 @@ Result<void> Node::start() {
   for (auto& plane : planes_) plane->start();
   load_peers();
   hub_->start();
+  tasks_.spawn("watchdog", base::run_watchdog(service_.manager(), [this](std::function<void()> well) {
+                 service_.check_health(std::move(well));
+               }));
   if (options_.direct) tasks_.spawn("resolve STUN servers", resolve_stun());
   base::log::info("daemon", "started",
                   {{"version", P2PD_VERSION},
@@ -151,6 +158,7 @@ void Node::load_peers() {
       for (const auto& count : *counts) board_->set_waiting(count.peer, count.messages);
     }
     for (const auto& [id, peer] : book_.all()) begin_peer(peer);
+    service_.ready();
   });
 }
 
@@ -167,6 +175,7 @@ void Node::begin_peer(const KnownPeer& peer) {
   config.own_relays = own_relays();
   plane_of(peer.id).post([config = std::move(config)](DataPlane& plane) { plane.add(config); });
   hub_->set_peer(peer.id, peer.relays);
+  service_.changed();
 }
 
 std::vector<std::string> Node::own_relays() const {
@@ -278,6 +287,7 @@ void Node::on_relays_changed(const std::string& url, bool up, const std::string&
                    {{"url", url},
                     {"state", up ? "online" : "connecting"},
                     {"reason", reason.empty() ? json() : json(reason)}});
+  service_.changed();
 }
 
 std::variant<std::string, ipc::ApiError> Node::find_peer(std::string_view text) {
@@ -354,6 +364,7 @@ asio::awaitable<void> Node::stop_planes() {
 
 asio::awaitable<void> Node::stop() {
   base::log::info("daemon", "stopping");
+  service_.stopping();
   co_await server_->stop();
   tasks_.cancel();
   co_await tasks_.join();

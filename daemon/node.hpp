@@ -15,20 +15,24 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include "base/service_manager.hpp"
 #include "base/task_group.hpp"
 #include "daemon/address_book.hpp"
 #include "daemon/data_plane.hpp"
 #include "daemon/options.hpp"
 #include "daemon/peer_board.hpp"
 #include "daemon/relay_hub.hpp"
+#include "daemon/service.hpp"
 #include "ipc/server.hpp"
 
 namespace p2pd::daemon {
 
 class Node final : private RelayHubEvents, private ipc::EventSource {
  public:
-  // Takes the state folder, reads the key, opens the database. Errors are sentences with a next step.
-  [[nodiscard]] static base::Result<std::unique_ptr<Node>> open(boost::asio::io_context& io, Options options);
+  // Takes the state folder, reads the key, opens the database. Errors are sentences with a next step. What is
+  // given by reference outlives the Node.
+  [[nodiscard]] static base::Result<std::unique_ptr<Node>> open(boost::asio::io_context& io, Options options,
+                                                                const base::ServiceManager& manager);
   ~Node() override;
 
   // Starts everything; afterwards the socket answers. Call once.
@@ -54,6 +58,10 @@ class Node final : private RelayHubEvents, private ipc::EventSource {
   void collect(std::optional<base::PeerId> peer, std::function<void(PeerStatuses)> done);
   // Runs `task` with the peer on its data-plane thread; nothing when it is not there any more.
   void with_peer(const base::PeerId& id, std::function<void(PeerNode&)> task);
+  template <class Visit>
+  void for_each_plane(Visit visit) {
+    for (const auto& plane : planes_) visit(*plane);
+  }
 
   // What a peer is called here; empty when it is not known (any more).
   [[nodiscard]] std::string name_of(const base::PeerId& id) const;
@@ -63,8 +71,9 @@ class Node final : private RelayHubEvents, private ipc::EventSource {
   void peer_removed(const base::PeerId& id);
 
  private:
-  Node(boost::asio::io_context& io, Options options, base::Descriptor lock,
-       std::shared_ptr<const net::Identity> identity, std::unique_ptr<store::Store> store);
+  Node(boost::asio::io_context& io, Options options, const base::ServiceManager& manager,
+       base::Descriptor lock, std::shared_ptr<const net::Identity> identity,
+       std::unique_ptr<store::Store> store);
 
   void on_relay_datagram(RelayDatagram datagram) override;
   void on_presence(const base::PeerId& peer, peer::Presence presence) override;
@@ -91,6 +100,7 @@ class Node final : private RelayHubEvents, private ipc::EventSource {
   std::unique_ptr<store::Store> store_;
   AddressBook book_;
   base::TaskGroup tasks_;
+  Service service_;
   std::unique_ptr<RelayHub> hub_;
   std::unique_ptr<ipc::EventHub> events_;
   std::unique_ptr<PeerBoard> board_;

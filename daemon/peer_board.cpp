@@ -185,6 +185,7 @@ void PeerBoard::wake(const PeerId& peer) {
     const auto changed = found->second.changed;
     changed();
   }
+  if (any_changed_) any_changed_();
 }
 
 std::string PeerBoard::name_of(const PeerId& peer) const {

@@ -25,6 +25,8 @@ class PeerBoard final : public peer::PeerObserver {
   enum class WatchId : std::uint64_t {};
   [[nodiscard]] WatchId watch(const base::PeerId& peer, std::function<void()> changed);
   void unwatch(WatchId id);
+  // Runs after every change of any peer's state or path.
+  void watch_all(std::function<void()> changed) { any_changed_ = std::move(changed); }
 
   // Messages that wait for the peer.
   [[nodiscard]] std::uint64_t waiting(const base::PeerId& peer) const;
@@ -75,6 +77,7 @@ class PeerBoard final : public peer::PeerObserver {
   };
   std::map<WatchId, Watch> watches_;
   std::uint64_t last_watch_ = 0;
+  std::function<void()> any_changed_;
 };
 
 }  // namespace p2pd::daemon

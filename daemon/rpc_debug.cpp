@@ -2,11 +2,19 @@
 #include <memory>
 
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "daemon/node.hpp"
 #include "daemon/rpc.hpp"
 
 namespace p2pd::daemon {
+namespace {
+
+void hang_for_ever() {
+  for (;;) ::pause();
+}
+
+}  // namespace
 
 void add_debug_methods(ipc::MethodTable& table, Node& node) {
   table.add(ipc::Method{
@@ -25,6 +33,21 @@ void add_debug_methods(ipc::MethodTable& table, Node& node) {
           peer.block_direct(blocked);
           node.post_here()([answer] { answer->ok(); });
         });
+      }});
+  table.add(ipc::Method{
+      .name = "debug.hang",
+      .tier = ipc::Tier::admin,
+      .summary = "Lets one thread answer nothing any more, as a disk or a fault might.",
+      .params = {{"thread", ipc::Type::text, ipc::Presence::required, "data plane or store"}},
+      .result = "nothing",
+      .fields = {},
+      .handler = [&node](const ipc::Request& request, ipc::Responder responder) {
+        if (*request.text("thread") == "store") {
+          node.store().ping({}, [](const base::Result<void>&) { hang_for_ever(); });
+        } else {
+          node.for_each_plane([](DataPlane& plane) { plane.post([](DataPlane&) { hang_for_ever(); }); });
+        }
+        responder.ok();
       }});
 }
 

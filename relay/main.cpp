@@ -12,7 +12,9 @@
 #include <sys/resource.h>
 
 #include "base/log.hpp"
+#include "base/service_manager.hpp"
 #include "base/task_group.hpp"
+#include "base/watchdog.hpp"
 #include "net/identity.hpp"
 #include "relay/files.hpp"
 #include "relay/options.hpp"
@@ -48,16 +50,23 @@ Result<> check_files(const Options& options) {
   return p2pd::relay::Files(server.access, server.tls_certificate, server.tls_key).load();
 }
 
-asio::awaitable<void> handle_signals(Server& server, asio::signal_set& signals) {
+asio::awaitable<void> handle_signals(Server& server, asio::signal_set& signals,
+                                     const p2pd::base::ServiceManager& manager,
+                                     p2pd::base::TaskGroup& watchdog) {
   for (;;) {
     const auto [error, signal] = co_await signals.async_wait(asio::as_tuple(asio::use_awaitable));
     if (error) co_return;
     if (signal != SIGHUP) break;
+    manager.reloading();
     const Result<> reloaded = server.reload();
+    manager.ready();
     if (!reloaded) {
       log::error("relay", "what was read before stays in force", {{"reason", reloaded.error().message()}});
     }
   }
+  manager.stopping();
+  watchdog.cancel();
+  co_await watchdog.join();
   co_await server.drain();
 }
 
@@ -72,6 +81,7 @@ int serve(const Options& options) {
   asio::io_context io(1);
   // Before it serves, so that no signal ends it unheard.
   asio::signal_set caught(io, SIGTERM, SIGINT, SIGHUP);
+  const auto manager = p2pd::base::ServiceManager::from_environment();
   Server server(io.get_executor(), options.server, *identity);
   const Result<> started = server.start();
   if (!started) {
@@ -83,8 +93,13 @@ int serve(const Options& options) {
     return fail(started.error().message());
   }
   log::info("relay", "started", {{"version", P2PD_VERSION}, {"relay", (*identity)->id().text()}});
+  p2pd::base::TaskGroup watchdog(io.get_executor());
+  // One thread does everything: when it gets here, it answers.
+  watchdog.spawn("watchdog",
+                 p2pd::base::run_watchdog(manager, [](const std::function<void()>& well) { well(); }));
   p2pd::base::TaskGroup signals(io.get_executor());
-  signals.spawn("signals", handle_signals(server, caught));
+  signals.spawn("signals", handle_signals(server, caught, manager, watchdog));
+  manager.ready("listening");
   io.run();
   return 0;
 }

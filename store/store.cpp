@@ -21,4 +21,9 @@ const OpenReport& Store::opened_report() const { return parts_->report; }
 std::uint64_t Store::message_epoch() const { return parts_->message_epoch; }
 Statistics Store::statistics() const { return parts_->writer.statistics(); }
 
+void Store::ping(Post post, Done<void> done) {
+  call<void>(parts_->writer, JobKind::read, 0, std::move(post), std::move(done),
+             [](Session&) -> base::Result<void> { return {}; });
+}
+
 }  // namespace p2pd::store

@@ -98,6 +98,8 @@ class Store {
   // The identity of this store's outbox numbering: random, made with the database.
   [[nodiscard]] std::uint64_t message_epoch() const;
   [[nodiscard]] Statistics statistics() const;
+  // Reads nothing: completes when the store thread has come to it. Errors: overloaded, cancelled.
+  void ping(Post post, Done<void> done);
 
   // --- The address book ---
   void load_peers(Post post, Done<std::vector<PeerRow>> done);
