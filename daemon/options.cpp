@@ -10,7 +10,9 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include "base/line_file.hpp"
 #include "daemon/folders.hpp"
+#include "proto/relay_frames.hpp"
 
 namespace p2pd::daemon {
 namespace {
@@ -148,13 +150,19 @@ class Reader {
   const Values& values_;
 };
 
-Result<std::string> read_secret(const std::string& file) {
-  std::ifstream in(file);
-  std::string secret;
-  if (!in || !std::getline(in, secret) || secret.empty()) {
-    return invalid(fmt::format("relay-token-file: cannot read a token from the first line of {}", file));
+// The first entry counts, so that the relay's own token file is good here too.
+Result<std::string> read_token(const std::string& file) {
+  auto entries = base::read_line_file(file);
+  if (!entries) return Error(entries.error().code, fmt::format("relay-token-file: cannot read \"{}\"", file));
+  if (entries->empty()) {
+    return invalid(fmt::format("relay-token-file: \"{}\" holds no token; write it on one line", file));
   }
-  return secret;
+  std::string& token = entries->front().text;
+  if (token.size() > proto::kRelayMaxToken) {
+    return invalid(fmt::format("relay-token-file: \"{}\" line {}: the token is longer than {} bytes", file,
+                               entries->front().line, proto::kRelayMaxToken));
+  }
+  return std::move(token);
 }
 
 Result<void> read_network(const Reader& reader, Options& out) {
@@ -175,7 +183,7 @@ Result<void> read_network(const Reader& reader, Options& out) {
     return base::errno_error(errno, fmt::format("relay-ca: cannot read {}", out.relay_ca));
   }
   if (const auto file = reader.text("relay-token-file")) {
-    auto token = read_secret(*file);
+    auto token = read_token(*file);
     if (!token) return token.error();
     out.relay_token = std::move(*token);
   }

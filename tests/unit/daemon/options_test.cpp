@@ -132,6 +132,27 @@ TEST_F(OptionsTest, TheTokenIsReadFromItsFileAndNeverPrinted) {
   EXPECT_EQ(print_config(*options).find("secret-token"), std::string::npos);
 }
 
+TEST_F(OptionsTest, TheTokenIsTheFirstEntryOfItsFile) {
+  const fs::path file = home / "token";
+  write(file, "# for the relay at home\r\n\n  secret#token \r\nanother\n");
+  const auto options = read({"--relay-token-file", file.c_str()});
+  ASSERT_TRUE(options) << options.error().message();
+  EXPECT_EQ(options->relay_token, "secret#token");
+}
+
+TEST_F(OptionsTest, ATokenFileWithoutAUsableTokenIsNamed) {
+  const fs::path file = home / "token";
+  const auto why = [&] {
+    const auto options = read({"--relay-token-file", file.c_str()});
+    return options ? "no error" : options.error().message();
+  };
+  write(file, "# none\n");
+  EXPECT_NE(why().find("holds no token"), std::string::npos) << why();
+  write(file, std::string(2'000, 'x'));
+  EXPECT_NE(why().find("longer than 1024 bytes"), std::string::npos) << why();
+  EXPECT_EQ(why().find("xxx"), std::string::npos) << "a token is never shown";
+}
+
 TEST_F(OptionsTest, HelpNamesEveryOptionOfTheTable) {
   for (const OptionRow& row : option_table()) {
     EXPECT_NE(help_text().find("--" + std::string(row.name)), std::string::npos) << row.name;
