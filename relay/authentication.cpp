@@ -43,7 +43,7 @@ asio::awaitable<base::Error> refuse(net::RelayTransport& transport, proto::Relay
 }
 
 bool signature_holds(const proto::RelayHello& hello, const proto::RelayChallenge& challenge,
-                     const net::RelayTransport& transport) {
+                     const net::RelayTransport& transport, const std::vector<std::string>& ours) {
   proto::RelayExporter exporter{};
   if (hello.binding == proto::RelayBinding::tls_exporter) {
     if (!transport.encrypted()) return false;
@@ -53,6 +53,8 @@ bool signature_holds(const proto::RelayHello& hello, const proto::RelayChallenge
   }
   const auto authorities = authorities_of(transport.host_header(), transport.encrypted());
   return std::any_of(authorities.begin(), authorities.end(), [&](const std::string& authority) {
+    // Who was dialled instead of us and passes the hello on could write the Host header as it was signed.
+    if (!ours.empty() && std::find(ours.begin(), ours.end(), authority) == ours.end()) return false;
     return net::verify_signature(hello.client, proto::signed_bytes(hello, challenge, authority, exporter),
                                  hello.signature);
   });
@@ -91,7 +93,7 @@ asio::awaitable<base::Result<base::PeerId>> authenticate_client(net::RelayTransp
     refusal = proto::RelayGoodbye{RelayGoodbyeCode::protocol_error, "only protocol version 1 is spoken here"};
   } else if (hello == nullptr) {
     refusal = proto::RelayGoodbye{RelayGoodbyeCode::protocol_error, "a hello must come first"};
-  } else if (!signature_holds(*hello, challenge, transport)) {
+  } else if (!signature_holds(*hello, challenge, transport, authentication.authorities)) {
     refusal = proto::RelayGoodbye{RelayGoodbyeCode::authentication_failed,
                                   "the signature does not fit this relay, URL and TLS session"};
   } else {

@@ -26,6 +26,8 @@ struct Authentication {
   // The welcome's parameters; the signature is filled in.
   proto::RelayWelcome welcome;
   proto::RelayLimits limits;
+  // The authorities ("host:port") that this relay goes by; empty: whatever the client's Host header says.
+  std::vector<std::string> authorities;
   // How long a refused client has to take the goodbye.
   std::chrono::milliseconds farewell{1'000};
   // A reason not to serve this client, asked once its signature is proven.

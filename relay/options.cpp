@@ -57,6 +57,8 @@ po::options_description file_options() {
        "answer STUN here (UDP); repeatable; two that differ in address and port answer RFC 5780 too")
       ("tls-cert", text("")->value_name("FILE"), "certificate with its chain (PEM); with it clients use wss://")
       ("tls-key", text("")->value_name("FILE"), "the certificate's key (PEM)")
+      ("public-url", po::value<Texts>()->default_value({}, "")->value_name("URL"),
+       "how clients write this relay; repeatable; with it a hello meant for another URL is refused")
       ("access", text("open")->value_name("RULE"),
        "whom to serve: open, allow:FILE (a peer ID a line), token:FILE (a token a line)")
       ("metrics", text("")->value_name("ADDR:PORT"), "serve /metrics (Prometheus) and /healthz here, over HTTP")
@@ -108,6 +110,12 @@ base::Result<boost::asio::ip::tcp::endpoint> parse_address(std::string_view opti
   const auto address = boost::asio::ip::make_address(host, bad_address);
   if (bad_address || error != std::errc() || end != port_text.data() + port_text.size()) return bad();
   return boost::asio::ip::tcp::endpoint(address, port);
+}
+
+base::Result<net::RelayUrl> parse_public_url(std::string_view text) {
+  auto url = net::RelayUrl::parse(text);
+  if (!url) return base::Error(url.error().code, "public-url: " + url.error().context);
+  return url;
 }
 
 template <class T>
@@ -216,6 +224,9 @@ base::Result<Options> read_values(const po::variables_map& values) {
   }
   options.server.tls_certificate = reader.text("tls-cert");
   options.server.tls_key = reader.text("tls-key");
+  for (const std::string& text : reader.texts("public-url")) {
+    reader.take(parse_public_url(text), options.server.public_urls.emplace_back());
+  }
   options.server.access = reader.text("access");
   read_limits(reader, options.server.limits);
   const auto level = base::log::parse_level(reader.text("log-level"));
@@ -250,6 +261,10 @@ OptionRow to_row(const po::option_description& option, bool command_line_only) {
 
 base::Result<> read_file(const std::string& file, const po::options_description& known,
                          po::variables_map& values) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(file, ignored)) {
+    return base::errno_error(EISDIR, fmt::format("configuration file \"{}\"", file));
+  }
   std::ifstream in(file);
   if (!in) return base::errno_error(errno, fmt::format("configuration file \"{}\"", file));
   try {
@@ -342,6 +357,7 @@ std::string to_config_text(const Options& options) {
     line("stun-listen", to_text(endpoint.address(), endpoint.port()));
   line("tls-cert", server.tls_certificate);
   line("tls-key", server.tls_key);
+  for (const net::RelayUrl& url : server.public_urls) line("public-url", url.text());
   line("access", server.access);
   line("metrics", server.metrics ? to_text(server.metrics->address(), server.metrics->port()) : "");
   line("max-clients", limits.max_clients);

@@ -252,6 +252,7 @@ asio::awaitable<base::Result<Credential>> Server::establish(tcp::socket socket,
   authentication.welcome.max_interest = static_cast<std::uint16_t>(config_.limits.max_interest);
   authentication.limits.packets_per_second = as_u32(config_.limits.rate_packets);
   authentication.limits.bytes_per_second = as_u32(config_.limits.rate_bytes);
+  for (const net::RelayUrl& url : config_.public_urls) authentication.authorities.push_back(url.authority());
   authentication.farewell = config_.limits.farewell;
   Credential credential;
   authentication.judge = [this, &credential](const base::PeerId& client, std::string_view token) {

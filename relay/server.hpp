@@ -18,6 +18,7 @@
 #include "base/result.hpp"
 #include "base/task_group.hpp"
 #include "net/identity.hpp"
+#include "net/relay_url.hpp"
 #include "relay/authentication.hpp"
 #include "relay/client.hpp"
 #include "relay/files.hpp"
@@ -36,6 +37,9 @@ struct ServerConfig {
   std::optional<boost::asio::ip::tcp::endpoint> metrics;
   std::string tls_certificate;  // PEM files; empty: plain ws
   std::string tls_key;
+  // How clients write this relay; a hello signed for another host and port is refused. Empty: any, which
+  // leaves a relay without TLS of its own open to who passes on a hello that was meant for him.
+  std::vector<net::RelayUrl> public_urls;
   std::string access = "open";
   Limits limits;
 };

@@ -95,16 +95,22 @@ TEST_F(RelayOptions, NamesEveryMistake) {
   EXPECT_THAT(error({"--max-startups", "1:2"}), HasSubstr("START:RATE:FULL"));
   EXPECT_THAT(error({"--max-startups", "9:30:3"}), HasSubstr("FULL is less than START"));
   EXPECT_THAT(error({"--tls-cert", "x"}), HasSubstr("go together"));
+  EXPECT_THAT(error({"--public-url", "https://relay.example"}),
+              HasSubstr("public-url: \"https://relay.example\""));
   EXPECT_THAT(error({"--log-level", "loud"}), HasSubstr("use error, warn, info or debug"));
   write_file("listn = 127.0.0.1:1\n");
   EXPECT_THAT(error({}), HasSubstr("listn"));
   std::filesystem::remove(file());
   EXPECT_THAT(error({}), HasSubstr("configuration file"));
+  std::filesystem::create_directory(file());
+  EXPECT_THAT(error({}), HasSubstr("directory"));
 }
 
 TEST_F(RelayOptions, PrintsWhatGivesTheSameConfigurationAgain) {
-  const auto first = parse({"--listen", "127.0.0.1:1", "--listen", "[::1]:2", "--metrics", "127.0.0.1:9",
-                            "--max-startups", "1:2:3", "--access", "token:/x", "--rate-packets", "0.5"});
+  const auto first =
+      parse({"--listen", "127.0.0.1:1", "--listen", "[::1]:2", "--metrics", "127.0.0.1:9", "--max-startups",
+             "1:2:3", "--access", "token:/x", "--rate-packets", "0.5", "--public-url", "wss://Relay.example",
+             "--public-url", "ws://[2001:db8::1]:8080"});
   ASSERT_TRUE(first) << first.error().message();
   write_file(to_config_text(*first));
   const auto second = parse({});
@@ -130,8 +136,9 @@ TEST_F(RelayOptions, TheShippedFileNamesEveryOptionAtItsDefault) {
   for (std::string line; std::getline(lines, line);) {
     EXPECT_THAT("\n" + uncommented, HasSubstr("\n" + line.substr(0, line.find(' ') + 1)));
   }
-  // STUN is off by default and so not printed.
+  // Off by default and so not printed.
   EXPECT_THAT(uncommented, HasSubstr("stun-listen ="));
+  EXPECT_THAT(uncommented, HasSubstr("public-url ="));
 }
 
 TEST_F(RelayOptions, TellsTheManualWhatItTakes) {

@@ -59,6 +59,27 @@ TEST_F(RelayServer, RefusesAHelloMeantForAnotherAuthority) {
   EXPECT_EQ(expect_frame<proto::RelayGoodbye>(*transport).code, RelayGoodbyeCode::authentication_failed);
 }
 
+TEST_F(RelayServer, WithAPublicUrlItRefusesAHelloForAnotherThatComesWithAFittingHostHeader) {
+  auto config = local_config();
+  config.public_urls = {*net::RelayUrl::parse("ws://relay.example")};
+  start_server(std::move(config));
+  const Peer& misled = add_peer(session_config(url()));
+  ASSERT_TRUE(run_until([&] { return misled.session->stats().failures >= 1; }));
+  EXPECT_THAT(misled.session->last_error(), HasSubstr("did not accept this machine's signature"));
+}
+
+TEST_F(RelayServer, WithPublicUrlsItTakesAHelloForEachOfThem) {
+  start_server(local_config());
+  auto config = local_config();
+  config.listen = server_->addresses();
+  config.public_urls = {*net::RelayUrl::parse("ws://relay.example"), url("localhost"), url()};
+  stop_server();
+  start_server(std::move(config));
+  add_online_peer();
+  const Peer& by_name = add_peer(session_config(url("localhost")));
+  EXPECT_TRUE(run_until([&] { return by_name.session->online(); }));
+}
+
 TEST_F(RelayServer, RefusesAHelloBoundToATlsSessionItDoesNotHave) {
   start_server(local_config());
   const auto identity = net::Identity::generate();
