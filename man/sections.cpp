@@ -6,6 +6,7 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include "base/service_manager.hpp"
 #include "ctl/command.hpp"
 #include "daemon/node.hpp"
 #include "daemon/options.hpp"
@@ -97,7 +98,8 @@ std::string api_methods() {
     daemon::Options options;
     options.state_dir = folder / "state";
     options.socket = folder / "socket";
-    const auto node = daemon::Node::open(io, options);
+    const base::ServiceManager nobody;
+    const auto node = daemon::Node::open(io, options, nobody);
     if (node) {
       for (const ipc::Method& method : (*node)->methods().methods()) out += describe(method);
     }
