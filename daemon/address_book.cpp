@@ -30,6 +30,23 @@ bool looks_like_id(std::string_view text) {
 
 }  // namespace
 
+KnownPeer known_peer(store::PeerRow row) {
+  return {row.id,     std::move(row.name), std::move(row.relays),
+          row.wanted, row.direct,          row.files == store::FilePolicy::accept};
+}
+
+store::PeerRow stored_peer(const KnownPeer& peer) {
+  store::PeerRow row;
+  row.id = peer.id;
+  row.name = peer.name;
+  row.relays = peer.relays;
+  row.wanted = peer.wanted;
+  row.direct = peer.direct;
+  row.files = peer.accept_files ? store::FilePolicy::accept : store::FilePolicy::refuse;
+  row.added = base::wall_now();
+  return row;
+}
+
 Result<const KnownPeer*> AddressBook::find(std::string_view query) const {
   for (const auto& [id, peer] : peers_) {
     if (peer.name == query) return &peer;
@@ -83,6 +100,15 @@ Result<void> AddressBook::check_name(std::string_view name, const PeerId& id) co
     }
   }
   return {};
+}
+
+std::string AddressBook::free_name(const std::string& wanted, const PeerId& id) const {
+  std::string name = wanted;
+  for (int number = 2; !check_name(name, id); ++number) {
+    const std::string suffix = fmt::format("-{}", number);
+    name = wanted.substr(0, kMaxName - suffix.size()) + suffix;
+  }
+  return name;
 }
 
 Result<void> AddressBook::check_id(const PeerId& id) const {

@@ -11,6 +11,7 @@
 #include "base/peer_id.hpp"
 #include "base/result.hpp"
 #include "daemon/errors.hpp"
+#include "store/types.hpp"
 
 namespace p2pd::daemon {
 
@@ -23,6 +24,10 @@ struct KnownPeer {
   bool accept_files = true;
 };
 
+// A row of the store and back; `added` is now.
+[[nodiscard]] KnownPeer known_peer(store::PeerRow row);
+[[nodiscard]] store::PeerRow stored_peer(const KnownPeer& peer);
+
 class AddressBook {
  public:
   explicit AddressBook(base::PeerId self) : self_(self) {}
@@ -33,6 +38,8 @@ class AddressBook {
   [[nodiscard]] const KnownPeer* find(const base::PeerId& id) const;
   // Whether `name` may be given to `id` (which may hold it already). Errors: invalid_name, name_taken.
   [[nodiscard]] base::Result<void> check_name(std::string_view name, const base::PeerId& id) const;
+  // `wanted`, or the first of wanted-2, wanted-3, ... that `id` may have; `wanted` is a good name.
+  [[nodiscard]] std::string free_name(const std::string& wanted, const base::PeerId& id) const;
   // Errors: own_id.
   [[nodiscard]] base::Result<void> check_id(const base::PeerId& id) const;
 

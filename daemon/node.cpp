@@ -87,9 +87,11 @@ Node::Node(asio::io_context& io, Options options, const base::ServiceManager& ma
   to_relays_ = std::make_unique<base::Mailbox<RelayDatagram>>(
       io_.get_executor(), kToRelays, [this](const RelayDatagram& datagram) { hub_->send(datagram); });
   make_planes();
+  make_pairings();
 
   add_daemon_methods(methods_, *this);
   add_peer_methods(methods_, *this);
+  add_invite_methods(methods_, *this);
   add_connect_methods(methods_, *this);
   add_message_methods(methods_, *this);
   events_->add_methods(methods_);
@@ -122,11 +124,34 @@ void Node::make_planes() {
   for (unsigned i = 0; i < options_.workers; ++i) planes_.push_back(std::make_unique<DataPlane>(config));
 }
 
+void Node::make_pairings() {
+  const auto relays = [this] { return own_relays(); };
+  Inviting::Config inviting;
+  inviting.identity = identity_;
+  inviting.own_relays = relays;
+  inviting.post = post_here();
+  inviting.paired = [this](const store::PeerRow& row, const std::string& invitation, bool fresh) {
+    peer_paired(known_peer(row), invitation, fresh);
+  };
+  Joining::Config joining;
+  joining.identity = identity_;
+  joining.own_relays = relays;
+  joining.post = post_here();
+  joining.paired = [this](const KnownPeer& peer, const std::string& invitation) {
+    peer_paired(peer, invitation, true);
+  };
+  pairings_ = std::make_unique<Pairings>(
+      std::make_unique<Inviting>(io_.get_executor(), std::move(inviting), *store_, *hub_),
+      std::make_unique<Joining>(io_.get_executor(), std::move(joining), book_, *store_, *hub_));
+  hub_->set_pairing(*pairings_);
+}
+
 Result<void> Node::start() {
   // First of all: a socket that cannot be had must not cost a relay session.
   if (auto listening = server_->start(); !listening) return listening.error();
   for (auto& plane : planes_) plane->start();
   load_peers();
+  pairings_->inviting().load();
   hub_->start();
   tasks_.spawn("watchdog", base::run_watchdog(service_.manager(), [this](std::function<void()> well) {
                  service_.check_health(std::move(well));
@@ -148,10 +173,7 @@ void Node::load_peers() {
       base::log::error("store", "the peers cannot be read", {{"error", rows.error().message()}});
       return;
     }
-    for (store::PeerRow& row : *rows) {
-      book_.put({row.id, std::move(row.name), std::move(row.relays), row.wanted, row.direct,
-                 row.files == store::FilePolicy::accept});
-    }
+    for (store::PeerRow& row : *rows) book_.put(known_peer(std::move(row)));
   });
   store_->outbox_counts(post_here(), [this](Result<std::vector<store::OutboxCount>> counts) {
     if (counts) {
@@ -245,6 +267,13 @@ void Node::peer_changed(const KnownPeer& peer) {
   hub_->set_peer(peer.id, peer.relays);
   with_peer(peer.id,
             [allowed = direct_allowed(peer)](PeerNode& node) { node.peer().set_direct_allowed(allowed); });
+}
+
+void Node::peer_paired(const KnownPeer& peer, const std::string& invitation, bool fresh) {
+  peer_changed(peer);
+  if (!fresh) return;
+  events_->publish("peer", "paired",
+                   {{"id", peer.id.text()}, {"name", peer.name}, {"invitation", invitation}}, peer.id.text());
 }
 
 void Node::peer_removed(const PeerId& id) {
@@ -366,6 +395,7 @@ asio::awaitable<void> Node::stop() {
   base::log::info("daemon", "stopping");
   service_.stopping();
   co_await server_->stop();
+  pairings_->stop();
   tasks_.cancel();
   co_await tasks_.join();
   co_await stop_planes();

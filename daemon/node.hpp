@@ -20,6 +20,7 @@
 #include "daemon/address_book.hpp"
 #include "daemon/data_plane.hpp"
 #include "daemon/options.hpp"
+#include "daemon/pairings.hpp"
 #include "daemon/peer_board.hpp"
 #include "daemon/relay_hub.hpp"
 #include "daemon/service.hpp"
@@ -47,6 +48,7 @@ class Node final : private RelayHubEvents, private ipc::EventSource {
   [[nodiscard]] AddressBook& book() { return book_; }
   [[nodiscard]] RelayHub& relays() { return *hub_; }
   [[nodiscard]] PeerBoard& board() { return *board_; }
+  [[nodiscard]] Pairings& pairings() { return *pairings_; }
   [[nodiscard]] store::Store& store() { return *store_; }
   [[nodiscard]] ipc::EventHub& events() { return *events_; }
   [[nodiscard]] const ipc::MethodTable& methods() const { return methods_; }
@@ -84,6 +86,8 @@ class Node final : private RelayHubEvents, private ipc::EventSource {
 
   [[nodiscard]] DataPlane& plane_of(const base::PeerId& id);
   void make_planes();
+  void make_pairings();
+  void peer_paired(const KnownPeer& peer, const std::string& invitation, bool fresh);
   void load_peers();
   void begin_peer(const KnownPeer& peer);
   [[nodiscard]] std::vector<std::string> own_relays() const;
@@ -104,6 +108,7 @@ class Node final : private RelayHubEvents, private ipc::EventSource {
   std::unique_ptr<RelayHub> hub_;
   std::unique_ptr<ipc::EventHub> events_;
   std::unique_ptr<PeerBoard> board_;
+  std::unique_ptr<Pairings> pairings_;
   std::unique_ptr<base::Mailbox<RelayDatagram>> to_relays_;
   std::vector<std::unique_ptr<DataPlane>> planes_;
   ipc::MethodTable methods_;

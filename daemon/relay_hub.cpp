@@ -75,6 +75,22 @@ void RelayHub::add_session(const net::RelayUrl& url, bool configured) {
   relay.start();
 }
 
+bool RelayHub::add_further(const net::RelayUrl& url) {
+  const auto further = std::count_if(sessions_.begin(), sessions_.end(),
+                                     [](const auto& session) { return !session.second.configured; });
+  if (!sessions_.contains(url.text()) && static_cast<std::size_t>(further) >= kMaxFurtherSessions)
+    return false;
+  if (!stopping_) add_session(url, false);
+  return true;
+}
+
+bool RelayHub::used(const std::string& url) const {
+  return std::any_of(peers_.begin(), peers_.end(),
+                     [&url](const auto& peer) { return peer.second.relays.contains(url); }) ||
+         std::any_of(visits_.begin(), visits_.end(),
+                     [&url](const auto& visit) { return visit.second.contains(url); });
+}
+
 void RelayHub::set_peer(const PeerId& peer, const std::vector<std::string>& relays) {
   const bool fresh = !peers_.contains(peer);
   PeerEntry& entry = peers_[peer];
@@ -86,14 +102,10 @@ void RelayHub::set_peer(const PeerId& peer, const std::vector<std::string>& rela
       continue;
     }
     entry.relays.insert(url->text());
-    const auto further = std::count_if(sessions_.begin(), sessions_.end(),
-                                       [](const auto& session) { return !session.second.configured; });
-    if (!sessions_.contains(url->text()) && static_cast<std::size_t>(further) >= kMaxFurtherSessions) {
+    if (!add_further(*url)) {
       base::log::warn("relay", "a peer's relay is left out, too many are in use",
                       {{"peer", peer}, {"url", text}});
-      continue;
     }
-    if (!stopping_) add_session(*url, false);
   }
   drop_unused_sessions();
   if (fresh) update_interest();
@@ -108,10 +120,7 @@ void RelayHub::remove_peer(const PeerId& peer) {
 void RelayHub::drop_unused_sessions() {
   for (auto& [url, session] : sessions_) {
     if (session.configured || session.leaving) continue;
-    const bool used = std::any_of(peers_.begin(), peers_.end(), [&url = url](const auto& peer) {
-      return peer.second.relays.contains(url);
-    });
-    if (used) continue;
+    if (used(url)) continue;
     session.leaving = true;
     tasks_.spawn("relay session end", [](RelayHub& hub, std::string name) -> boost::asio::awaitable<void> {
       RelaySession* relay = hub.sessions_.at(name).relay.get();
@@ -123,10 +132,8 @@ void RelayHub::drop_unused_sessions() {
       if (hub.stopping_) co_return;
       hub.sessions_.erase(name);
       // A peer may have named it again while it ended.
-      const bool wanted = std::any_of(hub.peers_.begin(), hub.peers_.end(), [&name](const auto& peer) {
-        return peer.second.relays.contains(name);
-      });
-      if (const auto again = net::RelayUrl::parse(name); wanted && again) hub.add_session(*again, false);
+      if (const auto again = net::RelayUrl::parse(name); hub.used(name) && again)
+        hub.add_session(*again, false);
     }(*this, url));
   }
 }
@@ -211,8 +218,55 @@ std::string RelayHub::trouble() const {
   return out;
 }
 
+RelaySession* RelayHub::online_session(const std::string& url) const {
+  const auto found = sessions_.find(url);
+  if (found == sessions_.end() || found->second.leaving || !found->second.relay->online()) return nullptr;
+  return found->second.relay.get();
+}
+
+std::optional<PeerId> RelayHub::relay_key(const std::string& url) const {
+  const RelaySession* relay = online_session(url);
+  return relay == nullptr ? std::nullopt : relay->relay_id();
+}
+
+bool RelayHub::knock_by(const std::string& url, const PeerId& to, base::ByteView payload) {
+  RelaySession* relay = online_session(url);
+  return relay != nullptr && relay->knock(to, payload);
+}
+
+bool RelayHub::send_by(const std::string& url, const PeerId& to, base::ByteView datagram) {
+  RelaySession* relay = online_session(url);
+  return relay != nullptr && relay->send(to, datagram);
+}
+
+void RelayHub::visit(Visit visit, const std::vector<std::string>& urls) {
+  std::set<std::string>& wanted = visits_[visit];
+  for (const std::string& text : urls) {
+    const auto url = net::RelayUrl::parse(text);
+    if (url && add_further(*url)) wanted.insert(url->text());
+  }
+}
+
+void RelayHub::leave(Visit visit) {
+  if (visits_.erase(visit) > 0 && !stopping_) drop_unused_sessions();
+}
+
+std::string RelayHub::trouble_of(const std::vector<std::string>& urls) const {
+  std::string out;
+  for (const std::string& url : urls) {
+    const auto found = sessions_.find(url);
+    if (online_session(url) != nullptr) return "";
+    const std::string why = found == sessions_.end()                    ? "too many relays are in use already"
+                            : found->second.relay->last_error().empty() ? "still connecting"
+                                                                        : found->second.relay->last_error();
+    out += fmt::format("{}{}: {}", out.empty() ? "" : "; ", url, why);
+  }
+  return out;
+}
+
 void RelayHub::on_relay_online(RelaySession& session) {
   events_.on_relays_changed(session.url().text(), true, "", true);
+  if (pairing_ != nullptr) pairing_->on_relay_up();
 }
 
 void RelayHub::on_relay_offline(RelaySession& session, const std::string& reason) {
@@ -224,6 +278,10 @@ void RelayHub::on_relay_offline(RelaySession& session, const std::string& reason
 }
 
 void RelayHub::on_relay_datagram(RelaySession& session, const PeerId& sender, base::ByteView payload) {
+  if (pairing_ != nullptr && pairing_->pairing() &&
+      pairing_->take_datagram(session.url().text(), sender, payload)) {
+    return;
+  }
   const auto found = peers_.find(sender);
   if (found == peers_.end()) return;  // a stranger: no state, no log line for each packet
   found->second.heard_on = &session;
@@ -238,8 +296,10 @@ void RelayHub::on_relay_presence(RelaySession& session, const PeerId& peer, prot
   tell_presence(peer, found->second);
 }
 
-// Nobody can be expected: invitations are not part of this version, so a knock changes nothing.
-void RelayHub::on_relay_knock(RelaySession&, const PeerId&, base::ByteView) {}
+void RelayHub::on_relay_knock(RelaySession& session, const PeerId& sender, base::ByteView payload) {
+  const auto key = session.relay_id();
+  if (pairing_ != nullptr && key) pairing_->on_knock(session.url().text(), *key, sender, payload);
+}
 
 // Here when any relay says so; gone only when all that speak of it say so.
 void RelayHub::tell_presence(const PeerId& peer, PeerEntry& entry) {

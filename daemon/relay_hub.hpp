@@ -15,6 +15,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include "base/task_group.hpp"
+#include "daemon/pairing_port.hpp"
 #include "daemon/relay_uplink.hpp"
 #include "net/relay_session.hpp"
 #include "peer/ports.hpp"
@@ -33,7 +34,7 @@ class RelayHubEvents {
   ~RelayHubEvents() = default;
 };
 
-class RelayHub final : private net::RelayEvents {
+class RelayHub final : public PairingRelays, private net::RelayEvents {
  public:
   struct Config {
     std::shared_ptr<const net::Identity> identity;
@@ -53,6 +54,9 @@ class RelayHub final : private net::RelayEvents {
   RelayHub(boost::asio::any_io_executor executor, Config config, RelayHubEvents& events);
   ~RelayHub();
 
+  // Who is told of knocks and of datagrams from strangers it waits for; outlives the sessions. Call before
+  // start().
+  void set_pairing(PairingTraffic& pairing) { pairing_ = &pairing; }
   void start();
   [[nodiscard]] boost::asio::awaitable<void> stop();
 
@@ -69,6 +73,13 @@ class RelayHub final : private net::RelayEvents {
   [[nodiscard]] peer::Presence presence(const base::PeerId& peer) const;
   // Why no relay is reachable, a sentence.
   [[nodiscard]] std::string trouble() const;
+
+  [[nodiscard]] std::optional<base::PeerId> relay_key(const std::string& url) const override;
+  bool knock_by(const std::string& url, const base::PeerId& to, base::ByteView payload) override;
+  bool send_by(const std::string& url, const base::PeerId& to, base::ByteView datagram) override;
+  void visit(Visit visit, const std::vector<std::string>& urls) override;
+  void leave(Visit visit) override;
+  [[nodiscard]] std::string trouble_of(const std::vector<std::string>& urls) const override;
 
  private:
   struct Session {
@@ -94,6 +105,11 @@ class RelayHub final : private net::RelayEvents {
                       base::ByteView payload) override;
 
   void add_session(const net::RelayUrl& url, bool configured);
+  // A session beside the configured ones. False: there are too many.
+  bool add_further(const net::RelayUrl& url);
+  // By a peer or by a pairing.
+  [[nodiscard]] bool used(const std::string& url) const;
+  [[nodiscard]] net::RelaySession* online_session(const std::string& url) const;
   void drop_unused_sessions();
   void update_interest();
   void tell_presence(const base::PeerId& peer, PeerEntry& entry);
@@ -105,6 +121,8 @@ class RelayHub final : private net::RelayEvents {
   std::map<std::string, Session> sessions_;
   std::vector<std::string> order_;  // of the configured ones
   std::unordered_map<base::PeerId, PeerEntry> peers_;
+  std::map<Visit, std::set<std::string>> visits_;
+  PairingTraffic* pairing_ = nullptr;
   base::TaskGroup tasks_;
   bool stopping_ = false;
 };

@@ -17,6 +17,7 @@ struct KnownPeer;
 
 void add_daemon_methods(ipc::MethodTable& table, Node& node);
 void add_peer_methods(ipc::MethodTable& table, Node& node);
+void add_invite_methods(ipc::MethodTable& table, Node& node);
 void add_connect_methods(ipc::MethodTable& table, Node& node);
 void add_message_methods(ipc::MethodTable& table, Node& node);
 // Only under P2PD_DEBUG.

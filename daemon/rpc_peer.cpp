@@ -41,18 +41,6 @@ std::optional<std::vector<std::string>> read_relays(const Request& request, Resp
   return out;
 }
 
-store::PeerRow to_row(const KnownPeer& peer) {
-  store::PeerRow row;
-  row.id = peer.id;
-  row.name = peer.name;
-  row.relays = peer.relays;
-  row.wanted = peer.wanted;
-  row.direct = peer.direct;
-  row.files = peer.accept_files ? store::FilePolicy::accept : store::FilePolicy::refuse;
-  row.added = base::wall_now();
-  return row;
-}
-
 // Adding a peer that is known renames it: the same command can be typed twice.
 void add(Node& node, const Request& request, Responder responder) {
   const auto id = base::PeerId::parse(*request.text("id"));
@@ -79,7 +67,7 @@ void add(Node& node, const Request& request, Responder responder) {
   peer.name = name;
   if (request.texts("relays")) peer.relays = std::move(*relays);
   auto answer = std::make_shared<Responder>(std::move(responder));
-  node.store().upsert_peer(to_row(peer), node.post_here(), [&node, peer, answer](base::Result<> stored) {
+  node.store().upsert_peer(stored_peer(peer), node.post_here(), [&node, peer, answer](base::Result<> stored) {
     if (!stored) {
       answer_store_error(stored.error(), *answer);
       return;
