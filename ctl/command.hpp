@@ -29,6 +29,7 @@ struct Command {
 // What `help` prints: of one command, or of all for null.
 CtlResult<ExitCode> run_help_for(Context& context, const Command* command);
 
+CtlResult<ExitCode> run_accept(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_call(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_completion(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_connect(Context& context, const Arguments& arguments);
@@ -36,6 +37,7 @@ CtlResult<ExitCode> run_disconnect(Context& context, const Arguments& arguments)
 CtlResult<ExitCode> run_help(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_history(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_id(Context& context, const Arguments& arguments);
+CtlResult<ExitCode> run_invite(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_log_level(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_outbox(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_peer(Context& context, const Arguments& arguments);

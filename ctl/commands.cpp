@@ -17,6 +17,14 @@ constexpr std::array kGlobal{
 
 constexpr std::array kPeerOptions{
     Option{"--relay", "URL", "a relay the peer is reached by, beside this daemon's own", true}};
+constexpr std::array kInviteOptions{
+    Option{"--name", "NAME", "what the machine that accepts will be called here"},
+    Option{"--expires", "TIME", "how long the ticket works, 10m by default: 90s, 10m, 2h, 7d; at most 30d"},
+    Option{"--qr", "", "draw the ticket as a QR code too"},
+    Option{"--list", "", "show the invitations that there are"},
+    Option{"--revoke", "T", "take the invitation with this ID (or ticket) back"}};
+constexpr std::array kAcceptOptions{
+    Option{"--name", "NAME", "what the machine that invited will be called here"}};
 constexpr std::array kConnectOptions{
     Option{"--wait", "relay|direct",
            "how far to wait, relay by default; 10 s unless --timeout says otherwise"},
@@ -38,6 +46,12 @@ constexpr std::array kCommands{
         "the address book; P is a name, an ID or an unambiguous prefix of one; keys: name, direct=on|off, "
         "files=accept|refuse",
         kPeerOptions, 1, 64, run_peer},
+    Command{"invite", "[--name NAME] [--expires TIME] [--qr] | --list | --revoke T",
+            "prints a ticket that lets one other machine become a peer, once", kInviteOptions, 0, 0,
+            run_invite},
+    Command{"accept", "TICKET|- [--name NAME]",
+            "takes up an invitation; - reads the ticket from standard input, where no other program sees it",
+            kAcceptOptions, 1, 1, run_accept},
     Command{"connect", "P [--wait relay|direct] [--no-direct]",
             "connects to a peer and keeps it connected; prints the path and the time it took",
             kConnectOptions, 1, 1, run_connect},

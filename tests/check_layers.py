@@ -27,6 +27,7 @@ ONLY_IN = {
     "glib": {"net"},
     "gio": {"net"},
     "sqlite3": {"store"},
+    "qrencode": {"ctl"},
     "openssl": {"net", "relay"},
     "boost/beast": {"net", "relay"},
     "boost/asio/ssl": {"net", "relay"},

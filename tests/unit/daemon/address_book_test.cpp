@@ -73,6 +73,16 @@ TEST_F(AddressBookTest, NamesAreCheckedAndUnique) {
   }
 }
 
+TEST_F(AddressBookTest, ATakenNameGetsTheFirstFreeNumber) {
+  EXPECT_EQ(book.free_name("dave", id_of(3)), "dave");
+  EXPECT_EQ(book.free_name("bob", id_of(2, 1)), "bob");
+  EXPECT_EQ(book.free_name("bob", id_of(3)), "bob-2");
+  book.put(peer(id_of(4), "bob-2"));
+  EXPECT_EQ(book.free_name("bob", id_of(3)), "bob-3");
+  book.put(peer(id_of(5), std::string(63, 'n')));
+  EXPECT_EQ(book.free_name(std::string(63, 'n'), id_of(3)), std::string(61, 'n') + "-2");
+}
+
 TEST_F(AddressBookTest, TheOwnIdCannotBeListed) { EXPECT_EQ(code_of(book.check_id(id_of(1)).error()), 1003); }
 
 }  // namespace
