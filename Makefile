@@ -1,6 +1,6 @@
 # Two commands do everything: `make demo` builds p2pd and shows its main job, `make check` runs every test.
 # Both install the Debian packages they need first.
-.PHONY: demo check build tsan tidy bench torture format install clean
+.PHONY: demo check build tsan tidy bench torture format install deb deb-test clean
 
 JOBS ?= $(shell nproc)
 
@@ -41,6 +41,15 @@ format:
 
 install: build
 	cmake --install build/release
+
+# Debian packages, into build/deb.
+deb:
+	scripts/install-deps deb
+	packaging/build-deb
+
+# Installs, upgrades and purges them in fresh machines, and sends 4 GiB between two while everything is killed once. Needs root.
+deb-test: deb
+	packaging/test-deb
 
 clean:
 	rm -rf build

@@ -38,8 +38,14 @@ def next_version(package, folder):
 
 
 class Lifecycle(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        dependencies = machine.dependencies_layer(BASE, PACKAGES.values())
+        cls.addClassCleanup(shutil.rmtree, dependencies)
+        cls.layers = [dependencies / "upper", BASE]
+
     def setUp(self):
-        self.machine = machine.Machine("one", BASE)
+        self.machine = machine.Machine("one", self.layers)
         self.addCleanup(self.machine.close)
         self.before = files_of(self.machine.root)
         self.machine.install(*PACKAGES.values())
@@ -81,7 +87,7 @@ class Lifecycle(unittest.TestCase):
         status, said = self.machine.status_of("setpriv", "--reuid=nobody", "--clear-groups", "p2pctl", "id")
         self.assertNotEqual(status, 0, said)
         # The journal has no complaint of either.
-        self.assertEqual(self.machine.sh("journalctl -q -p warning -u p2pd -u p2p-relay -o cat | grep -v 'no relay' || :"), "")
+        self.assertEqual(self.machine.sh("journalctl -q -p warning -t p2pd -t p2p-relay -o cat | grep -v 'no relay' || :"), "")
 
     def test_a_reload_reaches_the_programs(self):
         self.start()

@@ -49,7 +49,7 @@ def mirror():
 
 
 def fresh_root(folder, packages):
-    """A bare Debian below `folder`, made once; what `packages` depend on lies in its cache, not installed."""
+    """A bare Debian in `folder`, made once; what `packages` depend on lies in its cache, not installed."""
     if not (folder / ".complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
         print(f"making a bare {SUITE} in {folder}", flush=True)
@@ -65,6 +65,29 @@ def fresh_root(folder, packages):
     shutil.rmtree(download)
 
 
+def dependencies_layer(base, packages):
+    """What installing the packages would install beside them, as a layer above `base`: to see what is left of them alone."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="p2pd-dependencies-", dir=base.parent))
+    for part in ("root", "upper", "work"):
+        (folder / part).mkdir()
+    root = folder / "root"
+    run("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={base},upperdir={folder}/upper,workdir={folder}/work", root)
+    try:
+        for package in packages:
+            shutil.copy(package, root / "var" / "tmp")
+        files = [f"/var/tmp/{package.name}" for package in packages]
+        planned = run("chroot", root, "apt-get", "install", "-s", "--no-install-recommends", *files)
+        ours = {package.name.split("_")[0] for package in packages}
+        needed = {line.split()[1] for line in planned.splitlines() if line.startswith("Inst ")} - ours
+        run("chroot", root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-q", "--no-install-recommends",
+            *sorted(needed))
+        for file in files:
+            (root / file[1:]).unlink()
+    finally:
+        run("umount", root)
+    return folder
+
+
 class Network:
     """One segment; each machine gets an address on it."""
 
@@ -78,14 +101,15 @@ class Network:
 
 
 class Machine:
-    def __init__(self, name, base, network=None):
+    def __init__(self, name, layers, network=None):
+        """`layers`: read-only root file systems, the uppermost first."""
         self.name, self.network = name, network
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"p2pd-{name}-", dir=base.parent))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"p2pd-{name}-", dir=layers[-1].parent))
         self.root = self.folder / "root"
         for part in ("root", "upper", "work"):
             (self.folder / part).mkdir()
         run("mount", "-t", "overlay", "overlay", "-o",
-            f"lowerdir={base},upperdir={self.folder}/upper,workdir={self.folder}/work", self.root)
+            f"lowerdir={':'.join(map(str, layers))},upperdir={self.folder}/upper,workdir={self.folder}/work", self.root)
         (self.root / "etc" / "hostname").write_text(name + "\n")
         self.cgroup = self._make_cgroup()
         self.process = self.first = self.address = None
@@ -154,7 +178,7 @@ class Machine:
         for package in packages:
             shutil.copy(package, folder)
             names.append(f"/var/tmp/{package.name}")
-        self.run("apt-get", "install", "-y", "-q", "--no-install-recommends", "--no-download", *names)
+        self.run("apt-get", "install", "-y", "-q", "--no-install-recommends", *names)
         for name in names:
             (self.root / name[1:]).unlink()
 

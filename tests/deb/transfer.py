@@ -57,7 +57,7 @@ class Pair:
         network = machine.Network()
         stack.callback(network.close)
         self.relay, self.alice, self.bob = (
-            stack.enter_context(contextlib.closing(machine.Machine(name, base, network))) for name in ("relay", "alice", "bob"))
+            stack.enter_context(contextlib.closing(machine.Machine(name, [base], network))) for name in ("relay", "alice", "bob"))
         self.packages = packages
 
     def ctl(self, host, *words, **options):
