@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """All measurements in one run: medians of several runs and ratios to TLS over TCP, as a table and as JSON.
 
-usage: bench/run.py BUILD_FOLDER [--runs N] [--json FILE] [--peers N]
+usage: bench/run.py BUILD_FOLDER [--runs N] [--json FILE] [--peers N] [--sessions N]
 
 Absolute figures hold for this machine at this moment; compare within one run only.
 """
@@ -15,6 +15,8 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "integration"))
 import harness  # noqa: E402
+import relay as relay_cost  # noqa: E402
+from relay import anonymous_kib  # noqa: E402
 
 
 def median_of(runs):
@@ -35,13 +37,6 @@ def side_by_side(build, runs, arguments):
         ours.append(measure(build, "bench_transport", *arguments))
         theirs.append(measure(build, "bench_tls", *arguments))
     return median_of(ours), median_of(theirs)
-
-
-def anonymous_kib(process):
-    for line in pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1])
-    raise harness.Failed("no RssAnon")
 
 
 def cpu_ticks(process):
@@ -102,6 +97,7 @@ def main():
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--peers", type=int, default=100)
+    parser.add_argument("--sessions", type=int, default=10_000, help="of one relay")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
     if not own_network() and harness.namespaces_work():
@@ -115,6 +111,8 @@ def main():
         result[title] = {"p2pd": ours, "TLS over TCP": tls, "ratio": {key: round(ours[key] / tls[key], 3) for key in ours}}
     result["dial"] = dial_times(build, options.runs)
     result["memory and idle"] = memory(build, options.peers)
+
+    result["relay (one run)"] = relay_cost.measure(build, options.sessions)
 
     print(f"medians of {options.runs} runs, loopback, two processes\n")
     for title, values in result.items():
