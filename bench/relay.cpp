@@ -44,9 +44,6 @@ class Clients final : private net::RelayEvents {
       config.url = url;
       config.ca_file = ca_file;
       config.identity = ids_.emplace_back(net::Identity::generate());
-      config.connect_timeout =
-          std::chrono::seconds(60);  // all come at once, and the machine is shared with the relay
-      config.auth_timeout = std::chrono::seconds(60);
       sessions_.push_back(std::make_unique<RelaySession>(io_.get_executor(), std::move(config), events));
     }
   }

@@ -9,6 +9,7 @@ import os
 import pathlib
 import resource
 import select
+import socket
 import subprocess
 import sys
 import time
@@ -34,6 +35,23 @@ def cpu_seconds(process):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+class Relay(harness.Relay):
+    """On a port below those that the system gives to clients: else one of thousands may sit on it after a kill."""
+
+    def start(self):
+        if self.address.endswith(":0"):
+            self.address = f"127.0.0.1:{free_low_port()}"
+        return super().start()
+
+
+def free_low_port():
+    for port in range(18_000, 30_000):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise harness.Failed("no port is free")
+
+
 class Clients:
     def __init__(self, build, relay, *arguments):
         ca = str(relay.tls[0]) if relay.tls else "-"
@@ -47,6 +65,9 @@ class Clients:
         self.process.communicate()
 
     def line(self):
+        ready, _, _ = select.select([self.process.stdout], [], [], 2 * harness.DEADLINE)
+        if not ready:
+            raise harness.Failed(f"bench_relay did not get done in {2 * harness.DEADLINE:.0f} s")
         text = self.process.stdout.readline()
         if not text:
             raise harness.Failed("bench_relay ended")
@@ -64,7 +85,7 @@ def certificate(lab):
 def sessions(build, count, tls):
     """Resident memory and CPU of `count` idle sessions, then a kill and a new start of the relay under them."""
     with harness.Lab(build, loopback=True) as lab:
-        relay = lab.relay(tls=certificate(lab) if tls else None, arguments=NO_LIMITS)
+        relay = Relay(lab, lab.host("relay"), tls=certificate(lab) if tls else None, arguments=NO_LIMITS)
         with Clients(build, relay, "sessions", 1) as first:
             first.line()
             empty = anonymous_kib(relay.process)
@@ -88,7 +109,7 @@ def sessions(build, count, tls):
 def forwarding(build, pairs, seconds, tls):
     """Packets of 1,200 bytes between pairs of clients; relay and clients share the machine."""
     with harness.Lab(build, loopback=True) as lab:
-        relay = lab.relay(tls=certificate(lab) if tls else None, arguments=NO_LIMITS)
+        relay = Relay(lab, lab.host("relay"), tls=certificate(lab) if tls else None, arguments=NO_LIMITS)
         with Clients(build, relay, "forward", pairs, seconds) as clients:
             clients.line()
             used = cpu_seconds(relay.process)

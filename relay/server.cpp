@@ -13,6 +13,7 @@
 #include "base/within.hpp"
 #include "net/relay_error.hpp"
 #include "relay/admission.hpp"
+#include "relay/memory.hpp"
 
 namespace p2pd::relay {
 namespace {
@@ -30,6 +31,7 @@ constexpr std::size_t kMaxBudgets = 262'144;
 // No descriptors (EMFILE) or no memory: the connection stays in the backlog until some are there again.
 constexpr std::chrono::milliseconds kAcceptPause{100};
 constexpr double kHandshakeBurst = 10;  // seconds' worth
+constexpr std::uint64_t kSessionsATrim = 256;
 
 // Counts one connection for as long as it is not authenticated.
 class Unauthenticated {
@@ -302,6 +304,10 @@ asio::awaitable<void> Server::sweep() {
     address_budgets_.purge(now);
     handshakes_.purge(now);
     knocks_.purge(now);
+    if (metrics_.unauthenticated == 0 && metrics_.sessions - sessions_at_trim_ >= kSessionsATrim) {
+      sessions_at_trim_ = metrics_.sessions;
+      give_back_free_memory();
+    }
   }
 }
 

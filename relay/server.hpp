@@ -96,6 +96,7 @@ class Server {
   BudgetTable<AddressPrefix, TrafficBudget, AddressPrefixHash> address_budgets_;
   BudgetTable<AddressPrefix, TokenBucket, AddressPrefixHash> handshakes_;
   KnockBudgets knocks_;
+  std::uint64_t sessions_at_trim_ = 0;
   std::unordered_set<Client*> clients_;
 
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
