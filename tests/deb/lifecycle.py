@@ -89,6 +89,17 @@ class Lifecycle(unittest.TestCase):
         # The journal has no complaint of either.
         self.assertEqual(self.machine.sh("journalctl -q -p warning -t p2pd -t p2p-relay -o cat | grep -v 'no relay' || :"), "")
 
+    def test_a_user_has_a_service_of_their_own(self):
+        self.machine.sh("useradd -m ann; loginctl enable-linger ann")
+        uid = self.machine.run("id", "-u", "ann").strip()
+        ann = ("runuser", "-u", "ann", "--", "env", f"XDG_RUNTIME_DIR=/run/user/{uid}", "HOME=/home/ann")
+        machine.until(lambda: self.machine.status_of(*ann, "systemctl", "--user", "is-system-running")[0] == 0, "ann's systemd")
+        self.machine.run(*ann, "systemctl", "--user", "start", "p2pd")
+        self.assertRegex(self.machine.run(*ann, "p2pctl", "id"), r"^[a-z2-7]{52}$")
+        self.machine.sh(f"test -S /run/user/{uid}/p2pd/p2pd.sock -a -f /home/ann/.local/state/p2pd/peer.key")
+        self.machine.run(*ann, "systemctl", "--user", "reload", "p2pd")
+        self.machine.run(*ann, "systemctl", "--user", "stop", "p2pd")
+
     def test_a_reload_reaches_the_programs(self):
         self.start()
         for unit in ("p2pd", "p2p-relay"):
