@@ -80,10 +80,11 @@ class RelaySession::Impl {
   bool send(const base::PeerId& to, base::ByteView datagram);
   bool knock(const base::PeerId& to, base::ByteView payload);
   void set_interest(std::vector<base::PeerId> peers);
+  void set_credentials(std::string ca_file, std::string token);
   void retry_now();
 
   RelaySession& owner_;
-  const RelaySessionConfig config_;
+  RelaySessionConfig config_;
   const std::string url_text_;
   RelayEvents& events_;
   RelaySessionState state_ = RelaySessionState::stopped;
@@ -374,6 +375,12 @@ void RelaySession::Impl::tell_interest() {
   }
 }
 
+void RelaySession::Impl::set_credentials(std::string ca_file, std::string token) {
+  config_.ca_file = std::move(ca_file);
+  config_.token = std::move(token);
+  tls_.reset();
+}
+
 void RelaySession::Impl::retry_now() {
   backoff_.reset();
   if (state_ == RelaySessionState::backing_off) redial_.cancel();
@@ -401,6 +408,9 @@ asio::awaitable<void> RelaySession::stop() { return impl_->stop(); }
 bool RelaySession::send(const base::PeerId& to, base::ByteView datagram) { return impl_->send(to, datagram); }
 bool RelaySession::knock(const base::PeerId& to, base::ByteView payload) { return impl_->knock(to, payload); }
 void RelaySession::set_interest(std::vector<base::PeerId> peers) { impl_->set_interest(std::move(peers)); }
+void RelaySession::set_credentials(std::string ca_file, std::string token) {
+  impl_->set_credentials(std::move(ca_file), std::move(token));
+}
 void RelaySession::retry_now() { impl_->retry_now(); }
 RelaySessionState RelaySession::state() const { return impl_->state_; }
 std::optional<base::Duration> RelaySession::rtt() const {

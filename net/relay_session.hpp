@@ -102,6 +102,8 @@ class RelaySession {
   // Whose presence to ask for and whom to tell ours; kept over reconnects. Beyond what the relay takes the
   // last ones are left out, with a warning.
   void set_interest(std::vector<base::PeerId> peers);
+  // For the next dial: the CA file is read again then. A session that is online stays.
+  void set_credentials(std::string ca_file, std::string token);
   // Dials at once instead of waiting out the back-off, which starts anew.
   void retry_now();
 
