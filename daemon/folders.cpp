@@ -51,16 +51,27 @@ Folders default_folders() {
   return out;
 }
 
-std::vector<fs::path> config_files(const std::optional<std::string>& named) {
-  if (named) return {*named};
-  const fs::path folder =
-      default_folders().system_service ? "/etc/p2pd" : xdg("XDG_CONFIG_HOME", ".config") / "p2pd";
+Result<std::vector<fs::path>> config_files(const std::optional<std::string>& named) {
   std::vector<fs::path> out;
-  std::error_code ignored;
-  if (fs::exists(folder / "p2pd.conf", ignored)) out.push_back(folder / "p2pd.conf");
+  fs::path folder;
+  if (named) {
+    out.emplace_back(*named);
+    folder = out.front().parent_path();
+  } else {
+    folder = default_folders().system_service ? "/etc/p2pd" : xdg("XDG_CONFIG_HOME", ".config") / "p2pd";
+    // One that is there and cannot be read is an error, not a file that is missing.
+    std::error_code ignored;
+    if (fs::status(folder / "p2pd.conf", ignored).type() != fs::file_type::not_found)
+      out.push_back(folder / "p2pd.conf");
+  }
+  std::error_code failed;
   std::vector<fs::path> extra;
-  for (const auto& entry : fs::directory_iterator(folder / "conf.d", ignored)) {
-    if (entry.path().extension() == ".conf") extra.push_back(entry.path());
+  for (fs::directory_iterator entry(folder / "conf.d", failed), end; !failed && entry != end;
+       entry.increment(failed)) {
+    if (entry->path().extension() == ".conf") extra.push_back(entry->path());
+  }
+  if (failed && failed != std::errc::no_such_file_or_directory && failed != std::errc::not_a_directory) {
+    return Error(failed, fmt::format("cannot read the folder {}", (folder / "conf.d").string()));
   }
   std::sort(extra.begin(), extra.end());
   out.insert(out.end(), extra.begin(), extra.end());

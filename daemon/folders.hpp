@@ -21,9 +21,10 @@ struct Folders {
 // session (no XDG_RUNTIME_DIR).
 [[nodiscard]] Folders default_folders();
 
-// The files to read, weakest first: the named one alone, or those of the usual places that exist (p2pd.conf,
-// then conf.d/*.conf by name).
-[[nodiscard]] std::vector<std::filesystem::path> config_files(const std::optional<std::string>& named);
+// The files to read, weakest first: the named one, or p2pd.conf in its usual place where it is there; then
+// conf.d/*.conf in the same folder, by the order of their names' bytes. Error: conf.d cannot be read.
+[[nodiscard]] base::Result<std::vector<std::filesystem::path>> config_files(
+    const std::optional<std::string>& named);
 
 // Makes the state folder (0700) where it is missing and takes its lock, held as long as the descriptor.
 // Errors: not a folder, not ours, writable by others, another p2pd is using it.

@@ -1,46 +1,47 @@
 #include "daemon/options.hpp"
 
-#include <cstdlib>
+#include <algorithm>
+#include <charconv>
 #include <fstream>
-#include <map>
-#include <sstream>
 
-#include <boost/program_options.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include "base/line_file.hpp"
 #include "daemon/folders.hpp"
+#include "daemon/option_sources.hpp"
+#include "net/relay_tls.hpp"
 #include "proto/relay_frames.hpp"
 
 namespace p2pd::daemon {
 namespace {
 
-namespace po = boost::program_options;
 using base::Error;
 using base::Result;
-using Values = std::map<std::string, std::vector<std::string>, std::less<>>;
+
+constexpr std::size_t kMaxRelays = 3;
 
 constexpr OptionRow kTable[] = {
     {"config", "FILE", false, true, "", "configuration file; without it the usual places are tried"},
     {"state-dir", "DIR", false, false, "", "folder of the key and the database"},
     {"socket", "PATH", false, false, "", "Unix socket of the API"},
-    {"relay", "URL", true, false, "", "relay to stay connected to, ws:// or wss://; at most 3"},
+    {"relay", "URL", true, false, "", "relay to stay connected to, ws:// or wss://; at most 3", true},
     {"relay-ca", "FILE", false, false, "",
      "PEM file of the authorities that relays' certificates are checked against, "
-     "instead of the system's"},
-    {"relay-token-file", "FILE", false, false, "", "file with the access token that the relays ask for"},
+     "instead of the system's",
+     true},
+    {"relay-token-file", "FILE", false, false, "", "file with the access token that the relays ask for",
+     true},
     {"stun", "HOST:PORT", true, false, "",
-     "STUN server; without any, port 3478 of each relay's host is asked"},
+     "STUN server; without any, port 3478 of each relay's host is asked", true},
     {"direct", "on|off", false, false, "on",
-     "off: no UDP socket is opened and no address is told, all goes by relay"},
+     "off: no UDP socket is opened and no address is told, all goes by relay", true},
     {"presence", "contacts|none", false, false, "contacts",
-     "whom the relays tell that this machine is online"},
+     "whom the relays tell that this machine is online", true},
     {"workers", "N", false, false, "1", "data-plane threads, 1 to 64"},
-    {"allow-loopback", "", false, false, "",
+    {"allow-loopback", "", false, false, "off",
      "use loopback addresses as candidates: to try two daemons on one machine"},
-    {"log-level", "LEVEL", false, false, "info", "error, warn, info or debug"},
+    {"log-level", "LEVEL", false, false, "info", "error, warn, info or debug", true},
     {"check-config", "", false, true, "", "check the configuration, say what is wrong with it, and exit"},
     {"print-config", "", false, true, "", "print the configuration in force and exit"},
     {"help", "", false, true, "", "print this and exit"},
@@ -51,103 +52,40 @@ Error invalid(std::string why) {
   return {make_error_code(boost::system::errc::invalid_argument), std::move(why)};
 }
 
-po::options_description described(bool command_line) {
-  po::options_description out;
-  for (const OptionRow& row : kTable) {
-    if (row.command_line_only && !command_line) continue;
-    const std::string name(row.name);
-    if (!row.argument.empty()) {
-      out.add_options()(name.c_str(), po::value<std::vector<std::string>>());
-    } else if (command_line) {
-      out.add_options()(name.c_str(),
-                        po::value<std::vector<std::string>>()->zero_tokens()->implicit_value({"on"}, "on"));
-    } else {
-      out.add_options()(name.c_str(), po::value<std::vector<std::string>>());
-    }
-  }
-  return out;
-}
-
-// What a source says replaces what a weaker source said, option by option.
-Result<void> merge(const po::parsed_options& parsed, Values& values, std::string_view source) {
-  Values found;
-  for (const auto& option : parsed.options) {
-    if (option.string_key.empty() || option.position_key >= 0) {
-      return invalid(
-          fmt::format("{}: '{}' is not an option; see p2pd --help", source, fmt::join(option.value, " ")));
-    }
-    auto& list = found[option.string_key];
-    if (option.value.empty()) list.emplace_back("on");
-    list.insert(list.end(), option.value.begin(), option.value.end());
-  }
-  for (auto& [name, list] : found) {
-    for (const OptionRow& row : kTable) {
-      if (row.name == name && !row.repeatable && list.size() > 1) {
-        return invalid(
-            fmt::format("{}: '{}' is given {} times, it can be given once", source, name, list.size()));
-      }
-    }
-    values[name] = std::move(list);
-  }
-  return {};
-}
-
-Result<void> merge_file(const std::filesystem::path& file, Values& values) {
-  std::ifstream in(file);
-  if (!in)
-    return base::errno_error(errno, fmt::format("cannot read the configuration file {}", file.string()));
-  try {
-    return merge(po::parse_config_file(in, described(false)), values, file.string());
-  } catch (const po::error& error) {
-    return invalid(fmt::format("{}: {}", file.string(), error.what()));
-  }
-}
-
-Result<void> merge_environment(Values& values) {
-  for (const OptionRow& row : kTable) {
-    if (row.command_line_only && row.name != "config") continue;
-    std::string name = "P2PD_";
-    for (const char c : row.name) name.push_back(c == '-' ? '_' : static_cast<char>(std::toupper(c)));
-    const char* value = std::getenv(name.c_str());
-    if (value == nullptr) continue;
-    // Repeatable ones are separated by blanks.
-    std::vector<std::string> list;
-    if (row.repeatable) {
-      std::istringstream words{std::string(value)};
-      for (std::string word; words >> word;) list.push_back(word);
-    } else {
-      list.emplace_back(value);
-    }
-    values[std::string(row.name)] = std::move(list);
-  }
-  return {};
-}
-
-// Typed access to the merged values.
+// Typed access to the merged values. What is wrong is collected, so that one look at the errors mends all.
 class Reader {
  public:
-  explicit Reader(const Values& values) : values_(values) {}
+  explicit Reader(OptionSources& sources) : sources_(sources) {}
 
-  [[nodiscard]] std::optional<std::string> text(std::string_view name) const {
-    const auto found = values_.find(name);
-    if (found == values_.end() || found->second.empty()) return std::nullopt;
-    return found->second.front();
+  // The empty value is an option's default.
+  [[nodiscard]] std::vector<OptionValue> list(std::string_view name) const {
+    const auto found = sources_.values.find(name);
+    std::vector<OptionValue> out;
+    if (found == sources_.values.end()) return out;
+    for (const OptionValue& value : found->second) {
+      if (!value.text.empty()) out.push_back(value);
+    }
+    return out;
   }
-  [[nodiscard]] std::vector<std::string> list(std::string_view name) const {
-    const auto found = values_.find(name);
-    return found == values_.end() ? std::vector<std::string>{} : found->second;
+  [[nodiscard]] std::optional<OptionValue> one(std::string_view name) const {
+    auto values = list(name);
+    if (values.empty()) return std::nullopt;
+    return std::move(values.front());
   }
-  [[nodiscard]] Result<bool> choice(std::string_view name, std::string_view yes, std::string_view no,
-                                    bool otherwise) const {
-    const auto value = text(name);
-    if (!value) return otherwise;
-    if (*value == yes) return true;
-    if (*value == no) return false;
-    return invalid(fmt::format("{} is '{}'; it can be {} or {}", name, *value, yes, no));
+  void choice(std::string_view name, std::string_view yes, std::string_view no, bool& out) {
+    const auto value = one(name);
+    if (!value) return;
+    if (value->text != yes && value->text != no)
+      return wrong(*value, fmt::format("{} is '{}'; it can be {} or {}", name, value->text, yes, no));
+    out = value->text == yes;
   }
+  void wrong(const OptionValue& value, std::string_view why) {
+    sources_.errors.push_back(fmt::format("{}: {}", value.place, why));
+  }
+  void wrong(std::string why) { sources_.errors.push_back(std::move(why)); }
 
  private:
-  const Values& values_;
+  OptionSources& sources_;
 };
 
 // The first entry counts, so that the relay's own token file is good here too.
@@ -165,66 +103,84 @@ Result<std::string> read_token(const std::string& file) {
   return std::move(token);
 }
 
-Result<void> read_network(const Reader& reader, Options& out) {
-  for (const std::string& text : reader.list("relay")) {
-    auto url = net::RelayUrl::parse(text);
-    if (!url) return Error(url.error().code, fmt::format("relay: {}", url.error().context));
-    out.relays.push_back(std::move(*url));
+void read_relay_files(Reader& reader, Options& out) {
+  if (const auto file = reader.one("relay-ca")) {
+    std::ifstream in(file->text, std::ios::binary);
+    const std::string content{std::istreambuf_iterator<char>(in), {}};
+    const auto usable = net::TlsContext::client(file->text);
+    if (!usable) reader.wrong(*file, fmt::format("relay-ca: {}", usable.error().message()));
+    out.relay_ca = file->text;
+    out.relay_ca_content = std::hash<std::string>()(content);
   }
-  if (out.relays.size() > 3)
-    return invalid(fmt::format("{} relays are given, at most 3 are used", out.relays.size()));
-  for (const std::string& text : reader.list("stun")) {
-    auto server = parse_host_port(text, 3478);
-    if (!server) return Error(server.error().code, fmt::format("stun: {}", server.error().context));
-    out.stun.push_back(std::move(*server));
+  if (const auto file = reader.one("relay-token-file")) {
+    auto token = read_token(file->text);
+    if (token) {
+      out.relay_token = std::move(*token);
+    } else {
+      reader.wrong(*file, token.error().message());
+    }
+    out.relay_token_file = file->text;
   }
-  out.relay_ca = reader.text("relay-ca").value_or("");
-  if (!out.relay_ca.empty() && ::access(out.relay_ca.c_str(), R_OK) != 0) {
-    return base::errno_error(errno, fmt::format("relay-ca: cannot read {}", out.relay_ca));
-  }
-  if (const auto file = reader.text("relay-token-file")) {
-    auto token = read_token(*file);
-    if (!token) return token.error();
-    out.relay_token = std::move(*token);
-  }
-  return {};
 }
 
-Result<Options> interpret(const Values& values) {
-  const Reader reader(values);
-  Options out;
+void read_network(Reader& reader, Options& out) {
+  for (const OptionValue& value : reader.list("relay")) {
+    auto url = net::RelayUrl::parse(value.text);
+    if (!url) {
+      reader.wrong(value, fmt::format("relay: {}", url.error().context));
+    } else if (std::none_of(out.relays.begin(), out.relays.end(),
+                            [&](const net::RelayUrl& known) { return known.text() == url->text(); })) {
+      out.relays.push_back(std::move(*url));
+    }
+  }
+  if (out.relays.size() > kMaxRelays)
+    reader.wrong(fmt::format("{} relays are given, at most {} are used", out.relays.size(), kMaxRelays));
+  for (const OptionValue& value : reader.list("stun")) {
+    auto server = parse_host_port(value.text, 3478);
+    if (server) {
+      out.stun.push_back(std::move(*server));
+    } else {
+      reader.wrong(value, fmt::format("stun: {}", server.error().context));
+    }
+  }
+  read_relay_files(reader, out);
+}
+
+void read_places(Reader& reader, Options& out) {
   const Folders folders = default_folders();
   out.system_service = folders.system_service;
-  out.state_dir = reader.text("state-dir").value_or(folders.state.string());
-  out.socket = reader.text("socket").value_or(folders.socket.string());
-  if (out.state_dir.empty())
-    return invalid("no state folder: set HOME or XDG_STATE_HOME, or give --state-dir");
-  if (out.socket.empty()) return invalid("no place for the socket: set XDG_RUNTIME_DIR, or give --socket");
-  if (auto done = read_network(reader, out); !done) return done.error();
+  const auto state = reader.one("state-dir");
+  const auto socket = reader.one("socket");
+  out.state_dir = state ? state->text : folders.state.string();
+  out.socket = socket ? socket->text : folders.socket.string();
+  if (out.state_dir.empty()) reader.wrong("no state folder: set HOME or XDG_STATE_HOME, or give --state-dir");
+  if (out.socket.empty()) reader.wrong("no place for the socket: set XDG_RUNTIME_DIR, or give --socket");
+}
 
-  struct Switch {
-    std::string_view name, yes, no;
-    bool* target;
-  };
-  for (const Switch& row :
-       {Switch{"direct", "on", "off", &out.direct}, Switch{"presence", "contacts", "none", &out.presence},
-        Switch{"allow-loopback", "on", "off", &out.allow_loopback}}) {
-    const auto value = reader.choice(row.name, row.yes, row.no, *row.target);
-    if (!value) return value.error();
-    *row.target = *value;
-  }
-  if (const auto text = reader.text("workers")) {
-    char* end = nullptr;
-    const long count = std::strtol(text->c_str(), &end, 10);
-    if (text->empty() || *end != 0 || count < 1 || count > 64) {
-      return invalid(fmt::format("workers is '{}'; it can be 1 to 64", *text));
+Options interpret(OptionSources& sources) {
+  Reader reader(sources);
+  Options out;
+  out.files = sources.files;
+  read_places(reader, out);
+  read_network(reader, out);
+  reader.choice("direct", "on", "off", out.direct);
+  reader.choice("presence", "contacts", "none", out.presence);
+  reader.choice("allow-loopback", "on", "off", out.allow_loopback);
+  if (const auto value = reader.one("workers")) {
+    const auto [end, error] =
+        std::from_chars(value->text.data(), value->text.data() + value->text.size(), out.workers);
+    if (error != std::errc() || *end != 0 || out.workers < 1 || out.workers > 64) {
+      reader.wrong(*value, fmt::format("workers is '{}'; it can be 1 to 64", value->text));
     }
-    out.workers = static_cast<unsigned>(count);
   }
-  if (const auto text = reader.text("log-level")) {
-    const auto level = base::log::parse_level(*text);
-    if (!level) return invalid(fmt::format("log-level is '{}'; it can be error, warn, info or debug", *text));
-    out.log_level = *level;
+  if (const auto value = reader.one("log-level")) {
+    const auto level = base::log::parse_level(value->text);
+    if (level) {
+      out.log_level = *level;
+    } else {
+      reader.wrong(*value,
+                   fmt::format("log-level is '{}'; it can be error, warn, info or debug", value->text));
+    }
   }
   return out;
 }
@@ -264,44 +220,19 @@ Result<HostPort> parse_host_port(std::string_view text, std::uint16_t default_po
 }
 
 Result<Options> read_options(int argc, const char* const* argv) {
-  Values command_line;
-  try {
-    const auto style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
-    const auto parsed = po::command_line_parser(argc, argv).options(described(true)).style(style).run();
-    if (auto merged = merge(parsed, command_line, "command line"); !merged) return merged.error();
-  } catch (const po::error& error) {
-    return invalid(fmt::format("{}; see p2pd --help", error.what()));
-  }
-
-  Values environment;
-  if (auto merged = merge_environment(environment); !merged) return merged.error();
-  const auto named = [&]() -> std::optional<std::string> {
-    for (const Values* source : {&command_line, &environment}) {
-      if (auto found = Reader(*source).text("config")) return found;
-    }
-    return std::nullopt;
-  }();
-
-  Values values;
-  for (const auto& file : config_files(named)) {
-    if (auto merged = merge_file(file, values); !merged) return merged.error();
-  }
-  for (const Values* source : {&environment, &command_line}) {
-    for (const auto& [name, list] : *source) values[name] = list;
-  }
-
-  const Reader asked(command_line);
-  auto out = interpret(values);
+  OptionSources sources = read_option_sources(argc, argv);
+  Options out = interpret(sources);
   using Action = Options::Action;
   for (const auto& [name, action] :
        {std::pair{"help", Action::help}, std::pair{"version", Action::version},
         std::pair{"check-config", Action::check_config}, std::pair{"print-config", Action::print_config}}) {
-    if (!asked.text(name)) continue;
+    if (!sources.command_line.contains(name)) continue;
+    out.action = action;
     // Help and version are given whatever is wrong with the rest.
-    if (!out && (action == Action::help || action == Action::version)) out = Options{};
-    if (out) out->action = action;
+    if (action == Action::help || action == Action::version) return out;
     break;
   }
+  if (!sources.errors.empty()) return invalid(fmt::format("{}", fmt::join(sources.errors, "\n")));
   return out;
 }
 
@@ -321,19 +252,37 @@ std::string help_text() {
   return out;
 }
 
-std::string print_config(const Options& options) {
-  std::string out =
-      fmt::format("state-dir = {}\nsocket = {}\n", options.state_dir.string(), options.socket.string());
-  for (const auto& relay : options.relays) out += fmt::format("relay = {}\n", relay.text());
-  if (!options.relay_ca.empty()) out += fmt::format("relay-ca = {}\n", options.relay_ca);
-  if (!options.relay_token.empty()) out += "# relay-token-file: a token is set\n";
+std::vector<Setting> settings(const Options& options) {
+  std::vector<Setting> out;
+  const auto given = [](const std::string& text) {
+    return text.empty() ? std::vector<std::string>{} : std::vector<std::string>{text};
+  };
+  std::vector<std::string> relays;
+  for (const auto& relay : options.relays) relays.push_back(relay.text());
+  std::vector<std::string> stun;
   for (const auto& server : options.stun) {
     const bool v6 = server.host.find(':') != std::string::npos;
-    out += fmt::format(fmt::runtime(v6 ? "stun = [{}]:{}\n" : "stun = {}:{}\n"), server.host, server.port);
+    stun.push_back(fmt::format(fmt::runtime(v6 ? "[{}]:{}" : "{}:{}"), server.host, server.port));
   }
-  out += fmt::format("direct = {}\npresence = {}\nworkers = {}\nallow-loopback = {}\nlog-level = {}\n",
-                     options.direct ? "on" : "off", options.presence ? "contacts" : "none", options.workers,
-                     options.allow_loopback ? "on" : "off", base::log::to_string(options.log_level));
+  out.push_back({"state-dir", {options.state_dir.string()}});
+  out.push_back({"socket", {options.socket.string()}});
+  out.push_back({"relay", std::move(relays)});
+  out.push_back({"relay-ca", given(options.relay_ca)});
+  out.push_back({"relay-token-file", given(options.relay_token_file)});
+  out.push_back({"stun", std::move(stun)});
+  out.push_back({"direct", {options.direct ? "on" : "off"}});
+  out.push_back({"presence", {options.presence ? "contacts" : "none"}});
+  out.push_back({"workers", {std::to_string(options.workers)}});
+  out.push_back({"allow-loopback", {options.allow_loopback ? "on" : "off"}});
+  out.push_back({"log-level", {std::string(base::log::to_string(options.log_level))}});
+  return out;
+}
+
+std::string print_config(const Options& options) {
+  std::string out;
+  for (const Setting& setting : settings(options)) {
+    for (const std::string& value : setting.values) out += fmt::format("{} = {}\n", setting.name, value);
+  }
   return out;
 }
 

@@ -1,6 +1,6 @@
 // What p2pd can be told, in one table: the command line, the environment (P2PD_<OPTION>), the configuration
 // files and the help text are all read from it. Command line over environment over file over default. Plain
-// values, made once at start-up on the main thread.
+// values, made at start-up and at each reload.
 #pragma once
 
 #include <filesystem>
@@ -25,11 +25,14 @@ struct HostPort {
 };
 
 struct Options {
+  std::vector<std::filesystem::path> files;  // that were read, weakest first
   std::filesystem::path state_dir;
   std::filesystem::path socket;
   bool system_service = false;  // the system's folders are used, not a user's
   std::vector<net::RelayUrl> relays;
   std::string relay_ca;
+  std::size_t relay_ca_content = 0;  // a hash of what is in the file, to see that it changed
+  std::string relay_token_file;
   std::string relay_token;  // read from relay-token-file
   std::vector<HostPort> stun;
   bool direct = true;
@@ -49,15 +52,27 @@ struct OptionRow {
   bool command_line_only = false;
   std::string_view default_text;
   std::string_view help;
+  bool live = false;  // a reload changes it; others need a restart
 };
 [[nodiscard]] std::span<const OptionRow> option_table();
 
-// Reads all sources. Errors name the source, the option, what is wrong with the value and what is allowed.
+// Reads all sources. The error's context has every mistake, each a line that names its place, the option,
+// what is wrong with the value and what is allowed.
 [[nodiscard]] base::Result<Options> read_options(int argc, const char* const* argv);
 // "host:port", "[v6]:port", "host" (then `default_port`).
 [[nodiscard]] base::Result<HostPort> parse_host_port(std::string_view text, std::uint16_t default_port);
 [[nodiscard]] std::string help_text();
-// The configuration in force, in the form of the configuration file; secrets are named, not shown.
+
+// The options in force that a file can hold, in the table's order, each with its values as a file has them;
+// an option that is not set has none. Of a secret, the file it comes from.
+struct Setting {
+  std::string_view name;
+  std::vector<std::string> values;
+
+  [[nodiscard]] bool operator==(const Setting&) const = default;
+};
+[[nodiscard]] std::vector<Setting> settings(const Options& options);
+// The configuration in force as a configuration file.
 [[nodiscard]] std::string print_config(const Options& options);
 
 }  // namespace p2pd::daemon

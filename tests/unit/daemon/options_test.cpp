@@ -1,5 +1,6 @@
 #include "daemon/options.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -68,6 +69,115 @@ TEST_F(OptionsTest, CommandLineOverEnvironmentOverFile) {
   EXPECT_EQ(options->log_level, base::log::Level::debug);
   ASSERT_EQ(options->relays.size(), 1U);
   EXPECT_EQ(options->relays[0].host, "three.example");
+}
+
+TEST_F(OptionsTest, FilesOfConfDFollowTheFileBesideThemInTheOrderOfTheirNames) {
+  const fs::path file = home / "etc/my.conf";
+  write(file, "workers = 2\nlog-level = error\nstun = a.example\nstun = b.example\n");
+  write(home / "etc/conf.d/9.conf", "workers = 9\n");
+  write(home / "etc/conf.d/20.conf", "workers = 20\nstun = c.example\n");
+  write(home / "etc/conf.d/B.conf", "direct = off\n");
+  write(home / "etc/conf.d/a.conf", "direct = on\n");
+  write(home / "etc/conf.d/99.conf.bak", "workers = 99\n");
+  const auto options = read({"--config", file.c_str()});
+  ASSERT_TRUE(options) << options.error().message();
+  EXPECT_EQ(options->workers, 9U) << "20 comes before 9";
+  EXPECT_TRUE(options->direct) << "capitals come first";
+  EXPECT_EQ(options->log_level, base::log::Level::error);
+  ASSERT_EQ(options->stun.size(), 1U) << "a later file replaces all of an option's values";
+  EXPECT_EQ(options->stun[0].host, "c.example");
+  const fs::path conf_d = home / "etc/conf.d";
+  EXPECT_EQ(options->files, (std::vector<fs::path>{file, conf_d / "20.conf", conf_d / "9.conf",
+                                                   conf_d / "B.conf", conf_d / "a.conf"}));
+}
+
+TEST_F(OptionsTest, AnEmptyValueIsTheDefault) {
+  const fs::path file = home / "etc/my.conf";
+  write(file, "workers = 2\nrelay = ws://a.example\n");
+  write(home / "etc/conf.d/1.conf", "workers =\nrelay =\n");
+  const auto options = read({"--config", file.c_str(), "--log-level", ""});
+  ASSERT_TRUE(options) << options.error().message();
+  EXPECT_EQ(options->workers, 1U);
+  EXPECT_TRUE(options->relays.empty());
+}
+
+TEST_F(OptionsTest, EveryMistakeOfAllSourcesIsToldWithItsPlace) {
+  const fs::path file = home / "etc/my.conf";
+  write(file,
+        "# fine\nworkers = two\n\n[network]\nnonsense\ndirect = off # fine\nworkers = 3\nversion = on\n");
+  write(home / "etc/conf.d/1.conf", "relay = http://x\ncolour = red\n");
+  ::setenv("P2PD_LOG_LEVEL", "loud", 1);
+  const auto options = read({"--config", file.c_str(), "--presence", "all"});
+  ASSERT_FALSE(options);
+  const std::string& all = options.error().context;
+  const std::string name = file.string();
+  const std::string extra = (home / "etc/conf.d/1.conf").string();
+  for (const std::string& line :
+       {name + ":2: workers is 'two'; it can be 1 to 64",
+        name + ":4: [network] is not a line of the form NAME = VALUE",
+        name + ":5: nonsense is not a line of the form NAME = VALUE",
+        name + ":7: 'workers' is given twice, it can be given once",
+        name + ":8: 'version' belongs on the command line",
+        extra + ":1: relay: ", extra + ":2: colour is not an option",
+        std::string("P2PD_LOG_LEVEL: log-level is 'loud'"), std::string("command line: presence is 'all'")}) {
+    EXPECT_NE(all.find(line), std::string::npos) << line << "\nis not in\n" << all;
+  }
+  EXPECT_EQ(std::count(all.begin(), all.end(), '\n'), 8);
+}
+
+TEST_F(OptionsTest, AFileOrFolderThatCannotBeReadIsNotTakenForAMissingOne) {
+  fs::create_directories(home / "p2pd/p2pd.conf");
+  const auto options = read({});
+  ASSERT_FALSE(options);
+  EXPECT_NE(options.error().message().find("p2pd.conf"), std::string::npos) << options.error().message();
+  fs::remove(home / "p2pd/p2pd.conf");
+  write(home / "p2pd/conf.d/1.conf", "");
+  fs::create_symlink(home / "nowhere", home / "p2pd/conf.d/2.conf");
+  EXPECT_FALSE(read({}));
+}
+
+TEST_F(OptionsTest, TheShippedFileNamesEveryOptionAtItsDefault) {
+  std::ifstream shipped(P2PD_SOURCE_DIR "/etc/p2pd.conf");
+  ASSERT_TRUE(shipped);
+  std::string uncommented;
+  std::string comment;
+  for (std::string line; std::getline(shipped, line); comment = line) {
+    // "#option = value" is a default; "# text" is text, and says which options need a restart.
+    if (!line.starts_with('#') || line.starts_with("# ") || line == "#") continue;
+    uncommented += line.substr(1) + "\n";
+    const std::string name = line.substr(1, line.find(' ') - 1);
+    for (const OptionRow& row : option_table()) {
+      if (row.name != name) continue;
+      EXPECT_EQ(comment.ends_with("[restart]"), !row.live) << name;
+      if (!row.default_text.empty()) {
+        EXPECT_EQ(line, "#" + name + " = " + std::string(row.default_text));
+      }
+    }
+  }
+  for (const OptionRow& row : option_table()) {
+    if (row.command_line_only) continue;
+    EXPECT_NE(("\n" + uncommented).find("\n" + std::string(row.name) + " ="), std::string::npos) << row.name;
+  }
+  const std::vector<const char*> places = {"--state-dir", "/var/lib/p2pd", "--socket", "/run/p2pd/p2pd.sock"};
+  const auto defaults = read(places);
+  ASSERT_TRUE(defaults) << defaults.error().message();
+  const fs::path file = home / "shipped.conf";
+  write(file, uncommented);
+  const auto all = read({"--config", file.c_str()});
+  ASSERT_TRUE(all) << all.error().message();
+  EXPECT_EQ(settings(*all), settings(*defaults));
+}
+
+TEST_F(OptionsTest, SettingsNameEveryOptionThatAFileCanHold) {
+  const auto options = read({});
+  ASSERT_TRUE(options) << options.error().message();
+  std::vector<std::string_view> named;
+  for (const Setting& setting : settings(*options)) named.push_back(setting.name);
+  std::vector<std::string_view> rows;
+  for (const OptionRow& row : option_table()) {
+    if (!row.command_line_only) rows.push_back(row.name);
+  }
+  EXPECT_EQ(named, rows);
 }
 
 TEST_F(OptionsTest, SwitchesWorkOnTheCommandLineAndInAFile) {
