@@ -43,6 +43,7 @@ CtlResult<ExitCode> run_outbox(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_peer(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_ping(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_recv(Context& context, const Arguments& arguments);
+CtlResult<ExitCode> run_reload(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_send(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_status(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_version(Context& context, const Arguments& arguments);

@@ -1,4 +1,4 @@
-// id, version, log-level, call: what concerns the daemon itself.
+// id, version, reload, log-level, call: what concerns the daemon itself.
 #include <ostream>
 
 #include <nlohmann/json.hpp>
@@ -52,6 +52,26 @@ CtlResult<ExitCode> run_log_level(Context& context, const Arguments& arguments) 
   } else {
     context.err() << "p2pd logs at level " << field(**result, "level") << " now\n";
   }
+  return ExitCode::done;
+}
+
+CtlResult<ExitCode> run_reload(Context& context, const Arguments&) {
+  const CtlResult<JsonPtr> result = context.call("daemon.reload", json::object());
+  if (!result) return result.error();
+  if (context.json()) {
+    context.print_json(**result);
+    return ExitCode::done;
+  }
+  const auto tell = [&](const char* what, const json& options) {
+    if (options.empty()) return;
+    context.err() << what;
+    for (const json& option : options) context.err() << " " << escape_line(option.get<std::string>());
+    context.err() << "\n";
+  };
+  tell("changed:", member(**result, "changed"));
+  tell("needs a restart of p2pd:", member(**result, "needs_restart"));
+  if (member(**result, "changed").empty() && member(**result, "needs_restart").empty())
+    context.err() << "the configuration is as it was\n";
   return ExitCode::done;
 }
 

@@ -84,6 +84,7 @@ constexpr std::array kCommands{
             1,
             2,
             run_call},
+    Command{"reload", "", "lets p2pd read its configuration again; connections stay", {}, 0, 0, run_reload},
     Command{"log-level",
             "error|warn|info|debug",
             "changes what p2pd logs until it ends",

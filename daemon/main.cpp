@@ -2,6 +2,7 @@
 // takes too long.
 #include <csignal>
 #include <cstdio>
+#include <sstream>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -47,20 +48,21 @@ asio::awaitable<void> follow_signals(Node& node, asio::signal_set& signals) {
   for (;;) {
     const int signal = co_await signals.async_wait(asio::use_awaitable);
     if (signal != SIGHUP) break;
-    p2pd::base::log::warn("daemon", "the configuration is read at start-up only");
+    // Both outcomes are in the log.
+    [[maybe_unused]] const auto reloaded = node.reload();
   }
   std::signal(SIGALRM, stop_took_too_long);
   ::alarm(kStopSeconds);
   co_await node.stop();
 }
 
-int run(Options options) {
+int run(Options options, std::function<p2pd::base::Result<Options>()> read_again) {
   raise_descriptor_limit();
   std::signal(SIGPIPE, SIG_IGN);
   asio::io_context io{1};
   asio::signal_set signals(io, SIGINT, SIGTERM, SIGHUP);
   const auto manager = p2pd::base::ServiceManager::from_environment();
-  auto node = Node::open(io, std::move(options), manager);
+  auto node = Node::open(io, std::move(options), {manager, std::move(read_again)});
   if (!node) return fail(node.error());
   if (auto started = (*node)->start(); !started) return fail(started.error());
   std::exception_ptr failure;
@@ -74,9 +76,11 @@ int run(Options options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  auto options = p2pd::daemon::read_options(argc, argv);
+  const auto read = [argc, argv] { return p2pd::daemon::read_options(argc, argv); };
+  auto options = read();
   if (!options) {
-    std::fprintf(stderr, "p2pd: %s\n", options.error().context.c_str());
+    std::istringstream mistakes(options.error().context);
+    for (std::string line; std::getline(mistakes, line);) std::fprintf(stderr, "p2pd: %s\n", line.c_str());
     return 3;
   }
   switch (options->action) {
@@ -96,5 +100,5 @@ int main(int argc, char** argv) {
       break;
   }
   p2pd::base::log::set_level(options->log_level);
-  return run(std::move(*options));
+  return run(std::move(*options), read);
 }

@@ -43,8 +43,7 @@ proto::Endpoint to_endpoint(const asio::ip::udp::endpoint& from) {
 
 }  // namespace
 
-Result<std::unique_ptr<Node>> Node::open(asio::io_context& io, Options options,
-                                         const base::ServiceManager& manager) {
+Result<std::unique_ptr<Node>> Node::open(asio::io_context& io, Options options, Sources sources) {
   auto lock = lock_state_folder(options.state_dir);
   if (!lock) return lock.error();
   auto identity = net::Identity::load_or_create(options.state_dir / "peer.key");
@@ -57,26 +56,25 @@ Result<std::unique_ptr<Node>> Node::open(asio::io_context& io, Options options,
         "the database was damaged; it was set aside and an empty one made. Peers must be added again",
         {{"set_aside", *report.set_aside}, {"damage", report.damage}});
   }
-  return std::unique_ptr<Node>(
-      new Node(io, std::move(options), manager, std::move(*lock), std::move(*identity), std::move(*store)));
+  return std::unique_ptr<Node>(new Node(io, std::move(options), std::move(sources), std::move(*lock),
+                                        std::move(*identity), std::move(*store)));
 }
 
-Node::Node(asio::io_context& io, Options options, const base::ServiceManager& manager, base::Descriptor lock,
+Node::Node(asio::io_context& io, Options options, Sources sources, base::Descriptor lock,
            std::shared_ptr<const net::Identity> identity, std::unique_ptr<store::Store> store)
     : io_(io),
       options_(std::move(options)),
+      sources_(std::move(sources)),
       lock_(std::move(lock)),
       identity_(std::move(identity)),
       instance_(base::random_u64()),
       store_(std::move(store)),
       book_(identity_->id()),
       tasks_(io.get_executor()),
-      service_(manager, *this),
+      service_(sources_.manager, *this),
+      resolve_pause_(io),
       methods_("p2pd", P2PD_VERSION) {
-  hub_ = std::make_unique<RelayHub>(io_.get_executor(),
-                                    RelayHub::Config{identity_, options_.relays, options_.relay_ca,
-                                                     options_.relay_token, options_.presence},
-                                    static_cast<RelayHubEvents&>(*this));
+  hub_ = std::make_unique<RelayHub>(io_.get_executor(), relay_config(), static_cast<RelayHubEvents&>(*this));
   events_ = std::make_unique<ipc::EventHub>(
       static_cast<ipc::EventSource&>(*this),
       std::vector<std::string>{"daemon", "relay", "peer", "message", "file", "service", "net"});
@@ -156,7 +154,7 @@ Result<void> Node::start() {
   tasks_.spawn("watchdog", base::run_watchdog(service_.manager(), [this](std::function<void()> well) {
                  service_.check_health(std::move(well));
                }));
-  if (options_.direct) tasks_.spawn("resolve STUN servers", resolve_stun());
+  start_resolving();
   base::log::info("daemon", "started",
                   {{"version", P2PD_VERSION},
                    {"peer_id", identity_->id().text()},
@@ -310,12 +308,11 @@ void Node::on_presence(const PeerId& peer, peer::Presence presence) {
   with_peer(peer, [presence](PeerNode& node) { node.peer().on_presence(presence); });
 }
 
-void Node::on_relays_changed(const std::string& url, bool up, const std::string& reason, bool online) {
+void Node::on_relays_changed(const std::string& url, std::string_view state, const std::string& reason,
+                             bool online) {
   for (auto& plane : planes_) plane->post([online](DataPlane& here) { here.set_relay_online(online); });
   events_->publish("relay", "state",
-                   {{"url", url},
-                    {"state", up ? "online" : "connecting"},
-                    {"reason", reason.empty() ? json() : json(reason)}});
+                   {{"url", url}, {"state", state}, {"reason", reason.empty() ? json() : json(reason)}});
   service_.changed();
 }
 
@@ -339,22 +336,31 @@ void Node::snapshot(const std::vector<std::string>&, const std::optional<std::st
   });
 }
 
+RelayHub::Config Node::relay_config() const {
+  return {identity_, options_.relays, options_.relay_ca, options_.relay_token, options_.presence};
+}
+
+// Without direct paths no name is asked for.
+void Node::start_resolving() {
+  ++resolve_round_;
+  resolve_pause_.cancel();
+  if (options_.direct) tasks_.spawn("resolve STUN servers", resolve_stun(resolve_round_));
+}
+
 // STUN servers are asked by address; their names are looked up here, off the data plane.
-asio::awaitable<void> Node::resolve_stun() {
+asio::awaitable<void> Node::resolve_stun(std::uint64_t round) {
   std::vector<HostPort> names = options_.stun;
   if (names.empty()) {
     for (const auto& relay : options_.relays) names.push_back({relay.host, kStunPort});
   }
   asio::ip::udp::resolver resolver(io_);
-  asio::steady_timer pause(io_);
-  bool missing = !names.empty();
-  while (missing) {
+  for (bool missing = true; missing;) {
     missing = false;
     std::vector<proto::Endpoint> servers;
     for (const HostPort& name : names) {
       const auto [error, found] = co_await resolver.async_resolve(name.host, std::to_string(name.port),
                                                                   asio::as_tuple(asio::use_awaitable));
-      if (error == asio::error::operation_aborted) co_return;
+      if (error == asio::error::operation_aborted || round != resolve_round_) co_return;
       if (error) {
         missing = true;
         base::log::warn("stun", "a server's name is not known",
@@ -365,8 +371,8 @@ asio::awaitable<void> Node::resolve_stun() {
     }
     for (auto& plane : planes_) plane->post([servers](DataPlane& here) { here.set_stun_servers(servers); });
     if (!missing) co_return;
-    pause.expires_after(kResolveAgain);
-    const auto [stopped] = co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+    resolve_pause_.expires_after(kResolveAgain);
+    const auto [stopped] = co_await resolve_pause_.async_wait(asio::as_tuple(asio::use_awaitable));
     if (stopped) co_return;
   }
 }

@@ -14,6 +14,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "base/service_manager.hpp"
 #include "base/task_group.hpp"
@@ -23,6 +24,7 @@
 #include "daemon/pairings.hpp"
 #include "daemon/peer_board.hpp"
 #include "daemon/relay_hub.hpp"
+#include "daemon/reload.hpp"
 #include "daemon/service.hpp"
 #include "ipc/server.hpp"
 
@@ -30,16 +32,24 @@ namespace p2pd::daemon {
 
 class Node final : private RelayHubEvents, private ipc::EventSource {
  public:
+  // What it has of the program around it.
+  struct Sources {
+    const base::ServiceManager& manager;
+    std::function<base::Result<Options>()> read_options;  // again, for a reload
+  };
   // Takes the state folder, reads the key, opens the database. Errors are sentences with a next step. What is
   // given by reference outlives the Node.
   [[nodiscard]] static base::Result<std::unique_ptr<Node>> open(boost::asio::io_context& io, Options options,
-                                                                const base::ServiceManager& manager);
+                                                                Sources sources);
   ~Node() override;
 
   // Starts everything; afterwards the socket answers. Call once.
   [[nodiscard]] base::Result<void> start();
   // No more requests, then peers, relays, store; at most about 5 s.
   [[nodiscard]] boost::asio::awaitable<void> stop();
+  // Reads the whole configuration again and takes over what can change while it runs; no connection ends.
+  // Error: invalid_config with every mistake in one sentence, and then nothing has changed.
+  [[nodiscard]] base::Result<ReloadPlan> reload();
 
   // --- for the API's handlers ---
   [[nodiscard]] boost::asio::io_context& io() { return io_; }
@@ -73,13 +83,13 @@ class Node final : private RelayHubEvents, private ipc::EventSource {
   void peer_removed(const base::PeerId& id);
 
  private:
-  Node(boost::asio::io_context& io, Options options, const base::ServiceManager& manager,
-       base::Descriptor lock, std::shared_ptr<const net::Identity> identity,
-       std::unique_ptr<store::Store> store);
+  Node(boost::asio::io_context& io, Options options, Sources sources, base::Descriptor lock,
+       std::shared_ptr<const net::Identity> identity, std::unique_ptr<store::Store> store);
 
   void on_relay_datagram(RelayDatagram datagram) override;
   void on_presence(const base::PeerId& peer, peer::Presence presence) override;
-  void on_relays_changed(const std::string& url, bool up, const std::string& reason, bool online) override;
+  void on_relays_changed(const std::string& url, std::string_view state, const std::string& reason,
+                         bool online) override;
   [[nodiscard]] std::variant<std::string, ipc::ApiError> find_peer(std::string_view text) override;
   void snapshot(const std::vector<std::string>& topics, const std::optional<std::string>& peer,
                 std::function<void(const nlohmann::json&)> done) override;
@@ -93,11 +103,16 @@ class Node final : private RelayHubEvents, private ipc::EventSource {
   [[nodiscard]] std::vector<std::string> own_relays() const;
   [[nodiscard]] bool direct_allowed(const KnownPeer& peer) const { return options_.direct && peer.direct; }
   void hints_changed(const base::PeerId& id, const std::vector<std::string>& urls);
-  [[nodiscard]] boost::asio::awaitable<void> resolve_stun();
+  [[nodiscard]] RelayHub::Config relay_config() const;
+  [[nodiscard]] base::Result<ReloadPlan> read_and_apply();
+  void apply(const std::vector<std::string>& changed);
+  void start_resolving();
+  [[nodiscard]] boost::asio::awaitable<void> resolve_stun(std::uint64_t round);
   [[nodiscard]] boost::asio::awaitable<void> stop_planes();
 
   boost::asio::io_context& io_;
-  const Options options_;
+  Options options_;
+  const Sources sources_;
   base::Descriptor lock_;
   std::shared_ptr<const net::Identity> identity_;
   const std::uint64_t instance_;  // of this start
@@ -111,6 +126,8 @@ class Node final : private RelayHubEvents, private ipc::EventSource {
   std::unique_ptr<Pairings> pairings_;
   std::unique_ptr<base::Mailbox<RelayDatagram>> to_relays_;
   std::vector<std::unique_ptr<DataPlane>> planes_;
+  boost::asio::steady_timer resolve_pause_;
+  std::uint64_t resolve_round_ = 0;  // an older one than this ends
   ipc::MethodTable methods_;
   std::unique_ptr<ipc::Server> server_;
 };

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
 #include "base/log.hpp"
@@ -18,6 +21,8 @@ using peer::Presence;
 constexpr std::size_t kMaxFurtherSessions = 16;
 // A relay that brought nothing from a peer for so long may have died, or lost the peer, without saying so.
 constexpr auto kHeardLately = std::chrono::seconds(3);
+// A peer hears of the new relays on the control stream and dials them: well within this.
+constexpr auto kLinger = std::chrono::seconds(10);
 
 Presence to_presence(proto::RelayPresenceState state) {
   switch (state) {
@@ -34,7 +39,11 @@ Presence to_presence(proto::RelayPresenceState state) {
 }  // namespace
 
 RelayHub::RelayHub(boost::asio::any_io_executor executor, Config config, RelayHubEvents& events)
-    : executor_(std::move(executor)), config_(std::move(config)), events_(events), tasks_(executor_) {}
+    : executor_(std::move(executor)),
+      config_(std::move(config)),
+      events_(events),
+      tasks_(executor_),
+      lingering_(executor_) {}
 
 RelayHub::~RelayHub() = default;
 
@@ -47,12 +56,48 @@ void RelayHub::start() {
 
 boost::asio::awaitable<void> RelayHub::stop() {
   stopping_ = true;
+  lingering_.cancel();
+  co_await lingering_.join();
   // Together: each may wait a moment for its last datagrams to leave.
   for (auto& [url, session] : sessions_) {
     if (!session.leaving) tasks_.spawn("relay session end", session.relay->stop());
   }
   co_await tasks_.join();
   sessions_.clear();
+}
+
+void RelayHub::reconfigure(Config config) {
+  config.identity = config_.identity;
+  config_ = std::move(config);
+  order_.clear();
+  for (const net::RelayUrl& url : config_.relays) order_.push_back(url.text());
+  for (auto& [url, session] : sessions_) {
+    const bool stays = std::find(order_.begin(), order_.end(), url) != order_.end();
+    if (session.configured && !stays && !session.leaving) linger(url);
+    session.configured = stays;
+    session.relay->set_credentials(config_.ca_file, stays ? config_.token : "");
+    // It may be waiting for exactly this.
+    if (stays && !session.leaving) session.relay->retry_now();
+  }
+  for (const net::RelayUrl& url : config_.relays) add_session(url, true);
+  update_interest();
+  if (config_.tell_presence) return;
+  for (auto& [id, entry] : peers_) {
+    entry.presence.clear();
+    tell_presence(id, entry);
+  }
+}
+
+void RelayHub::linger(const std::string& url) {
+  sessions_.at(url).lingering = true;
+  lingering_.spawn("relay linger", [](RelayHub& hub, std::string name) -> boost::asio::awaitable<void> {
+    boost::asio::steady_timer over(hub.executor_, kLinger);
+    const auto [stopped] = co_await over.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+    const auto found = hub.sessions_.find(name);
+    if (stopped || found == hub.sessions_.end()) co_return;
+    found->second.lingering = false;
+    hub.drop_unused_sessions();
+  }(*this, url));
 }
 
 void RelayHub::add_session(const net::RelayUrl& url, bool configured) {
@@ -73,6 +118,7 @@ void RelayHub::add_session(const net::RelayUrl& url, bool configured) {
   RelaySession& relay = *session.relay;
   sessions_.emplace(url.text(), std::move(session));
   relay.start();
+  if (config_.tell_presence) relay.set_interest(known_peers());
 }
 
 bool RelayHub::add_further(const net::RelayUrl& url) {
@@ -119,30 +165,36 @@ void RelayHub::remove_peer(const PeerId& peer) {
 
 void RelayHub::drop_unused_sessions() {
   for (auto& [url, session] : sessions_) {
-    if (session.configured || session.leaving) continue;
-    if (used(url)) continue;
+    if (session.configured || session.lingering || session.leaving || used(url)) continue;
     session.leaving = true;
     tasks_.spawn("relay session end", [](RelayHub& hub, std::string name) -> boost::asio::awaitable<void> {
       RelaySession* relay = hub.sessions_.at(name).relay.get();
       co_await relay->stop();
       for (auto& [id, entry] : hub.peers_) {
-        entry.presence.erase(relay);
         if (entry.heard_on == relay) entry.heard_on = nullptr;
+        if (entry.presence.erase(relay) > 0) hub.tell_presence(id, entry);
       }
       if (hub.stopping_) co_return;
+      hub.events_.on_relays_changed(name, "offline", "it is not used any more", hub.online());
       hub.sessions_.erase(name);
-      // A peer may have named it again while it ended.
-      if (const auto again = net::RelayUrl::parse(name); hub.used(name) && again)
-        hub.add_session(*again, false);
+      // The user, a peer or a pairing may have named it again while it ended.
+      const bool configured = std::find(hub.order_.begin(), hub.order_.end(), name) != hub.order_.end();
+      const auto again = net::RelayUrl::parse(name);
+      if (again && (configured || hub.used(name))) hub.add_session(*again, configured);
     }(*this, url));
   }
 }
 
-void RelayHub::update_interest() {
-  if (!config_.tell_presence) return;
+std::vector<PeerId> RelayHub::known_peers() const {
   std::vector<PeerId> ids;
   ids.reserve(peers_.size());
   for (const auto& [id, entry] : peers_) ids.push_back(id);
+  return ids;
+}
+
+// Without presence nobody is told anything, also not what was told before.
+void RelayHub::update_interest() {
+  const std::vector<PeerId> ids = config_.tell_presence ? known_peers() : std::vector<PeerId>();
   for (auto& [url, session] : sessions_) {
     if (!session.leaving) session.relay->set_interest(ids);
   }
@@ -162,7 +214,7 @@ std::vector<RelaySession*> RelayHub::routes(const PeerEntry& entry) const {
     if (session.leaving || !relay->online()) continue;
     const auto said = entry.presence.find(relay);
     if (said != entry.presence.end() && said->second == Presence::here) here.push_back(relay);
-    if (session.configured || entry.relays.contains(url)) up.push_back(relay);
+    if (session.configured || session.lingering || entry.relays.contains(url)) up.push_back(relay);
   }
   return here.empty() ? up : here;
 }
@@ -265,7 +317,7 @@ std::string RelayHub::trouble_of(const std::vector<std::string>& urls) const {
 }
 
 void RelayHub::on_relay_online(RelaySession& session) {
-  events_.on_relays_changed(session.url().text(), true, "", true);
+  events_.on_relays_changed(session.url().text(), "online", "", true);
   if (pairing_ != nullptr) pairing_->on_relay_up();
 }
 
@@ -274,7 +326,7 @@ void RelayHub::on_relay_offline(RelaySession& session, const std::string& reason
     if (entry.presence.erase(&session) > 0) tell_presence(id, entry);
     if (entry.heard_on == &session) entry.heard_on = nullptr;
   }
-  events_.on_relays_changed(session.url().text(), false, reason, online());
+  events_.on_relays_changed(session.url().text(), "connecting", reason, online());
 }
 
 void RelayHub::on_relay_datagram(RelaySession& session, const PeerId& sender, base::ByteView payload) {
@@ -291,7 +343,7 @@ void RelayHub::on_relay_datagram(RelaySession& session, const PeerId& sender, ba
 
 void RelayHub::on_relay_presence(RelaySession& session, const PeerId& peer, proto::RelayPresenceState state) {
   const auto found = peers_.find(peer);
-  if (found == peers_.end()) return;
+  if (found == peers_.end() || !config_.tell_presence) return;
   found->second.presence[&session] = to_presence(state);
   tell_presence(peer, found->second);
 }

@@ -27,8 +27,10 @@ class RelayHubEvents {
  public:
   virtual void on_relay_datagram(RelayDatagram datagram) = 0;
   virtual void on_presence(const base::PeerId& peer, peer::Presence presence) = 0;
-  // A session came up or went down; `online`: at least one is up.
-  virtual void on_relays_changed(const std::string& url, bool up, const std::string& reason, bool online) = 0;
+  // A session came up (online), went down (connecting) or is not kept any more (offline); `online`: at least
+  // one is up.
+  virtual void on_relays_changed(const std::string& url, std::string_view state, const std::string& reason,
+                                 bool online) = 0;
 
  protected:
   ~RelayHubEvents() = default;
@@ -59,6 +61,10 @@ class RelayHub final : public PairingRelays, private net::RelayEvents {
   void set_pairing(PairingTraffic& pairing) { pairing_ = &pairing; }
   void start();
   [[nodiscard]] boost::asio::awaitable<void> stop();
+  // Everything but the identity is taken over. Relays that stay keep their sessions, also with another CA or
+  // token, which the next dial uses. One that goes stays for some seconds, so that peers which are connected
+  // by it find the others meanwhile.
+  void reconfigure(Config config);
 
   // Whose datagrams are let in, and by which further relays they are reached. Replaces what was there.
   void set_peer(const base::PeerId& peer, const std::vector<std::string>& relays);
@@ -85,6 +91,7 @@ class RelayHub final : public PairingRelays, private net::RelayEvents {
   struct Session {
     std::unique_ptr<net::RelaySession> relay;
     bool configured = false;
+    bool lingering = false;  // not configured any more, for a few seconds more
     bool leaving = false;
   };
   struct PeerEntry {
@@ -104,6 +111,7 @@ class RelayHub final : public PairingRelays, private net::RelayEvents {
   void on_relay_knock(net::RelaySession& session, const base::PeerId& sender,
                       base::ByteView payload) override;
 
+  void linger(const std::string& url);
   void add_session(const net::RelayUrl& url, bool configured);
   // A session beside the configured ones. False: there are too many.
   bool add_further(const net::RelayUrl& url);
@@ -112,6 +120,7 @@ class RelayHub final : public PairingRelays, private net::RelayEvents {
   [[nodiscard]] net::RelaySession* online_session(const std::string& url) const;
   void drop_unused_sessions();
   void update_interest();
+  [[nodiscard]] std::vector<base::PeerId> known_peers() const;
   void tell_presence(const base::PeerId& peer, PeerEntry& entry);
   [[nodiscard]] std::vector<net::RelaySession*> routes(const PeerEntry& entry) const;
 
@@ -124,6 +133,7 @@ class RelayHub final : public PairingRelays, private net::RelayEvents {
   std::map<Visit, std::set<std::string>> visits_;
   PairingTraffic* pairing_ = nullptr;
   base::TaskGroup tasks_;
+  base::TaskGroup lingering_;
   bool stopping_ = false;
 };
 

@@ -1,7 +1,10 @@
 // daemon.*, log.*: about the daemon itself.
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "base/log.hpp"
+#include "daemon/errors.hpp"
 #include "daemon/node.hpp"
 #include "daemon/rpc.hpp"
 #include "daemon/status_json.hpp"
@@ -16,6 +19,43 @@ using ipc::Responder;
 using ipc::Tier;
 using ipc::Type;
 using nlohmann::json;
+
+json to_json(const std::vector<Setting>& settings) {
+  json out = json::object();
+  for (const Setting& setting : settings) {
+    const auto table = option_table();
+    const auto row =
+        std::find_if(table.begin(), table.end(), [&](const auto& one) { return one.name == setting.name; });
+    json& value = out[std::string(setting.name)];
+    if (row != table.end() && row->repeatable) {
+      value = setting.values;
+    } else {
+      value = setting.values.empty() ? json() : json(setting.values.front());
+    }
+  }
+  return out;
+}
+
+void config(Node& node, Responder responder) {
+  json files = json::array();
+  for (const auto& file : node.options().files) files.push_back(file.string());
+  json live = json::array();
+  for (const OptionRow& row : option_table()) {
+    if (row.live) live.push_back(row.name);
+  }
+  responder.ok({{"options", to_json(settings(node.options()))},
+                {"files", std::move(files)},
+                {"live", std::move(live)}});
+}
+
+void reload(Node& node, Responder responder) {
+  const auto plan = node.reload();
+  if (!plan) {
+    const auto error = to_api_error(plan.error(), ErrorCode::invalid_config);
+    return responder.error(error.code, error.message);
+  }
+  responder.ok({{"changed", plan->changed}, {"needs_restart", plan->needs_restart}});
+}
 
 json relays_json(const std::vector<RelayHub::Status>& relays) {
   json out = json::array();
@@ -87,6 +127,27 @@ void add_daemon_methods(ipc::MethodTable& table, Node& node) {
         auto answer = std::make_shared<Responder>(std::move(responder));
         status_snapshot(node, [answer](const json& status) { answer->ok(status); });
       }});
+  table.add(Method{
+      .name = "daemon.config",
+      .tier = Tier::admin,
+      .summary = "The configuration in force; of secrets, the files they come from.",
+      .params = {},
+      .result = "options with their values",
+      .fields = {{"options", Type::object,
+                  "an option's value, null when it is not set; a list "
+                  "where it can be repeated"},
+                 {"files", Type::array, "the configuration files that were read, weakest first"},
+                 {"live", Type::array, "options that daemon.reload changes"}},
+      .handler = [&node](const Request&, Responder responder) { config(node, std::move(responder)); }});
+  table.add(Method{
+      .name = "daemon.reload",
+      .tier = Tier::admin,
+      .summary = "Reads the whole configuration again; takes it over, or keeps the old one.",
+      .params = {},
+      .result = "what is different",
+      .fields = {{"changed", Type::array, "options that have their new value now"},
+                 {"needs_restart", Type::array, "options that change when p2pd starts again"}},
+      .handler = [&node](const Request&, Responder responder) { reload(node, std::move(responder)); }});
   table.add(Method{.name = "log.set_level",
                    .tier = Tier::admin,
                    .summary = "Changes what is logged until the daemon ends.",

@@ -41,6 +41,7 @@ constexpr std::array kRows{
     Row{ErrorCode::ticket_used, "ticket_used"},
     Row{ErrorCode::ticket_revoked, "ticket_revoked"},
     Row{ErrorCode::own_ticket, "own_ticket"},
+    Row{ErrorCode::invalid_config, "invalid_config"},
 };
 
 constexpr auto kCodes = [] {

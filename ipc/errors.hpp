@@ -41,6 +41,7 @@ enum class ErrorCode : int {
   ticket_used = 1022,
   ticket_revoked = 1023,
   own_ticket = 1024,
+  invalid_config = 1025,
 };
 
 // The code's word ("unknown_peer"); "unknown" for a number that is not in the list, as a newer daemon may

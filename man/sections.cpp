@@ -99,7 +99,7 @@ std::string api_methods() {
     options.state_dir = folder / "state";
     options.socket = folder / "socket";
     const base::ServiceManager nobody;
-    const auto node = daemon::Node::open(io, options, nobody);
+    const auto node = daemon::Node::open(io, options, {nobody, {}});
     if (node) {
       for (const ipc::Method& method : (*node)->methods().methods()) out += describe(method);
     }

@@ -142,6 +142,122 @@ class Service(LabCase):
             self.assertRegex(line, r"^<[3467]>")
 
 
+class Reload(LabCase):
+
+    def configured(self, name, text):
+        """A daemon with a configuration file of its own and nothing else; more of it may follow in conf.d."""
+        folder = self.lab.folder / f"{name}-etc"
+        (folder / "conf.d").mkdir(parents=True)
+        (folder / "p2pd.conf").write_text(text)
+        daemon = self.lab.daemon(name, [], arguments=["--config", str(folder / "p2pd.conf")], start=False)
+        daemon.config = folder / "p2pd.conf"
+        return daemon
+
+    def test_a_connection_with_messages_on_it_survives_another_relay(self):
+        one, other = self.lab.relay("one"), self.lab.relay("other")
+        alice = self.configured("alice", f"relay = {one.url}\ndirect = off\n").start()
+        bob = self.configured("bob", f"relay = {one.url}\ndirect = off\n").start()
+        harness.introduce(alice, bob)
+        alice.ctl("connect", "bob")
+        before = alice.peer("bob")["connection"]
+        sent = 0
+
+        def send_some():
+            nonlocal sent
+            for _ in range(5):
+                alice.ctl("send", "bob", f"message {sent}")
+                sent += 1
+
+        for daemon in (alice, bob):
+            send_some()
+            daemon.config.write_text(f"relay = {other.url}\ndirect = off\n")
+            daemon.process.send_signal(signal.SIGHUP)
+            send_some()
+            daemon.wait_log(r"configuration read again changed=relay ", "the reload")
+            send_some()
+        got = [message["text"] for message in harness.receive(bob, "alice", sent)]
+        self.assertEqual(got, [f"message {number}" for number in range(sent)])
+        # The old relay goes in the end, and still nothing happens to the connection.
+        for daemon in (alice, bob):
+            harness.until(lambda: only_relay(daemon, other), f"{daemon.name} to keep the new relay alone")
+        self.assertEqual(one.kill(signal.SIGTERM), 0)
+        alice.ctl("send", "bob", "last")
+        self.assertEqual(harness.receive(bob, "alice")[0]["text"], "last")
+        self.assertEqual(alice.peer("bob")["connection"], before)
+        attempts = alice.json("history", "bob")["attempts"]
+        self.assertEqual([attempt["ended"] for attempt in attempts], [None], attempts)
+
+    def test_what_changes_at_once_and_what_does_not_is_told(self):
+        relay = self.lab.relay()
+        alice = self.configured("alice", f"relay = {relay.url}\nstun = {relay.stun}\n").start()
+        bob = self.lab.daemon("bob", [relay])
+        harness.introduce(alice, bob)
+        if alice.json("connect", "bob", "--wait", "direct")["path"] != "direct":
+            self.fail("no direct path")
+        self.assertEqual(alice.json("reload"), {"changed": [], "needs_restart": []})
+        with alice.config.open("a") as config:
+            config.write("direct = off\nlog-level = debug\nworkers = 2\n")
+        self.assertEqual(alice.json("reload"), {"changed": ["direct", "log-level"], "needs_restart": ["workers"]})
+        harness.until(lambda: alice.peer("bob")["path"] == "relay", "the path to be the relay's")
+        self.assertEqual(alice.peer("bob")["why_not_direct"], "disabled")
+        in_force = alice.json("call", "daemon.config")["options"]
+        self.assertEqual((in_force["direct"], in_force["workers"], in_force["log-level"]), ("off", "1", "debug"))
+        extra = alice.config.parent / "conf.d" / "10.conf"
+        extra.write_text("direct = on\npresence = none\n")
+        self.assertEqual(alice.json("reload"), {"changed": ["direct", "presence"], "needs_restart": ["workers"]})
+        alice.ctl("ping", "bob", "--until-direct", "--timeout", "60")
+        harness.until(lambda: bob.peer("alice")["presence"] == "gone", "bob to see nothing of alice any more")
+        self.assertEqual(alice.json("history", "bob")["attempts"][0]["ended"], None)
+
+    def test_a_wrong_file_changes_nothing_and_is_told_with_its_place(self):
+        relay = self.lab.relay()
+        alice = self.configured("alice", f"relay = {relay.url}\nlog-level = info\n").start()
+        alice.ctl("wait", "online")
+        before = alice.json("call", "daemon.config")
+        alice.config.write_text("log-level = debug\nrelay = http://wrong\ncolour = red\n")
+        error = self.says_no(alice, 1, f"{alice.config}:2: relay: ", "reload")
+        self.assertIn(f"{alice.config}:3: colour is not an option", error)
+        alice.process.send_signal(signal.SIGHUP)
+        harness.until(lambda: alice.log().count("the configuration was not taken over") == 2, "the second refusal")
+        alice.config.unlink()
+        self.says_no(alice, 1, "cannot read the configuration file", "reload")
+        self.assertEqual(alice.json("call", "daemon.config"), before)
+        status = alice.json("status")
+        self.assertEqual([(r["url"], r["state"]) for r in status["relays"]], [(status["relay"]["url"], "online")])
+
+    def test_a_token_that_was_mended_is_used_at_once(self):
+        tokens = self.lab.folder / "tokens"
+        tokens.write_text("right\n")
+        relay = self.lab.relay(arguments=["--access", f"token:{tokens}"])
+        token = self.lab.folder / "token"
+        token.write_text("wrong\n")
+        alice = self.configured("alice", f"relay = {relay.url}\nrelay-token-file = {token}\n").start()
+        harness.until(lambda: alice.json("status")["relays"][0]["error"], "the relay's refusal")
+        token.write_text("right\n")
+        self.assertEqual(alice.json("reload")["changed"], ["relay-token-file"])
+        alice.ctl("wait", "online")
+        token.write_text("other\n")
+        self.assertEqual(alice.json("reload")["changed"], ["relay-token-file"])
+        self.assertEqual(alice.json("status")["relay"]["state"], "online", "a session ended for a token of later ones")
+
+    def test_the_manager_sees_the_reload_and_its_end(self):
+        manager = Manager(self.lab.folder / "notify")
+        self.addCleanup(manager.socket.close)
+        alice = self.configured("alice", "")
+        alice.spawn(alice.command(), {**os.environ, **manager.environment})
+        manager.until(alice.process, "READY", "1")
+        for text in ("log-level = debug\n", "nonsense\n"):
+            alice.config.write_text(text)
+            alice.process.send_signal(signal.SIGHUP)
+            self.assertGreater(int(manager.until(alice.process, "RELOADING", "1")["MONOTONIC_USEC"]), 0)
+            manager.until(alice.process, "READY", "1")
+
+
+def only_relay(daemon, relay):
+    relays = daemon.json("status")["relays"]
+    return len(relays) == 1 and relays[0]["state"] == "online" and relay.address in relays[0]["url"]
+
+
 def unused_id(number):
     """A peer ID that nobody has the key of."""
     alphabet = "abcdefghijklmnopqrstuvwxyz234567"

@@ -1,0 +1,89 @@
+#include "daemon/reload.hpp"
+
+#include <map>
+
+#include <gtest/gtest.h>
+
+namespace p2pd::daemon {
+namespace {
+
+Options running() {
+  Options out;
+  out.state_dir = "/state";
+  out.socket = "/socket";
+  out.relays.push_back(*net::RelayUrl::parse("wss://one.example"));
+  out.relays.push_back(*net::RelayUrl::parse("wss://two.example"));
+  return out;
+}
+
+// Another value for each option that a file can hold.
+const std::map<std::string_view, void (*)(Options&)> kChanges{
+    {"state-dir", [](Options& out) { out.state_dir = "/other"; }},
+    {"socket", [](Options& out) { out.socket = "/other"; }},
+    {"relay", [](Options& out) { out.relays.pop_back(); }},
+    {"relay-ca", [](Options& out) { out.relay_ca = "/ca.pem"; }},
+    {"relay-token-file", [](Options& out) { out.relay_token_file = "/token"; }},
+    {"stun",
+     [](Options& out) {
+       out.stun.push_back({"stun.example", 3478});
+     }},
+    {"direct", [](Options& out) { out.direct = !out.direct; }},
+    {"presence", [](Options& out) { out.presence = !out.presence; }},
+    {"workers", [](Options& out) { out.workers = 7; }},
+    {"allow-loopback", [](Options& out) { out.allow_loopback = !out.allow_loopback; }},
+    {"log-level", [](Options& out) { out.log_level = base::log::Level::debug; }},
+};
+
+using Names = std::vector<std::string>;
+
+TEST(Reload, TheSameConfigurationChangesNothing) {
+  const ReloadPlan plan = plan_reload(running(), running());
+  EXPECT_TRUE(plan.changed.empty());
+  EXPECT_TRUE(plan.needs_restart.empty());
+  EXPECT_EQ(settings(plan.next), settings(running()));
+}
+
+TEST(Reload, EachOptionIsTakenOverOrWaitsForARestartAsItsRowSays) {
+  std::size_t index = 0;
+  for (const OptionRow& row : option_table()) {
+    if (row.command_line_only) continue;
+    ASSERT_TRUE(kChanges.contains(row.name)) << "a change of " << row.name << " is missing in this test";
+    Options read = running();
+    kChanges.at(row.name)(read);
+    const ReloadPlan plan = plan_reload(running(), read);
+    const Names name{std::string(row.name)};
+    EXPECT_EQ(plan.changed, row.live ? name : Names()) << row.name;
+    EXPECT_EQ(plan.needs_restart, row.live ? Names() : name) << row.name;
+    const auto& winner = row.live ? read : running();
+    EXPECT_EQ(settings(plan.next).at(index), settings(winner).at(index)) << row.name;
+    ++index;
+  }
+}
+
+TEST(Reload, WhatIsInAFileCountsNotOnlyItsName) {
+  Options now = running();
+  now.relay_ca = "/ca.pem";
+  now.relay_token_file = "/token";
+  now.relay_token = "old";
+  Options read = now;
+  read.relay_token = "new";
+  ReloadPlan plan = plan_reload(now, read);
+  EXPECT_EQ(plan.changed, Names{"relay-token-file"});
+  EXPECT_EQ(plan.next.relay_token, "new");
+  read = now;
+  read.relay_ca_content = 1;
+  plan = plan_reload(now, read);
+  EXPECT_EQ(plan.changed, Names{"relay-ca"});
+  EXPECT_EQ(plan.next.relay_ca_content, 1U);
+}
+
+TEST(Reload, TheOrderOfRelaysCounts) {
+  Options read = running();
+  std::swap(read.relays[0], read.relays[1]);
+  const ReloadPlan plan = plan_reload(running(), read);
+  EXPECT_EQ(plan.changed, Names{"relay"});
+  EXPECT_EQ(plan.next.relays[0].host, "two.example");
+}
+
+}  // namespace
+}  // namespace p2pd::daemon
