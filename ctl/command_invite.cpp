@@ -85,17 +85,6 @@ CtlResult<ExitCode> list(Context& context) {
   return ExitCode::done;
 }
 
-CtlResult<ExitCode> revoke(Context& context, const std::string& invitation) {
-  const CtlResult<JsonPtr> result = context.call("invite.revoke", {{"invitation", invitation}});
-  if (!result) return result.error();
-  if (context.json()) {
-    context.print_json(**result);
-  } else {
-    context.err() << "revoked " << field(member(**result, "invitation"), "id") << "\n";
-  }
-  return ExitCode::done;
-}
-
 // The first line that is not blank: a ticket that is pasted ends with Enter.
 CtlResult<std::string> read_ticket(std::istream& in) {
   constexpr std::string_view kBlanks = " \t\r\n";
@@ -115,6 +104,22 @@ CtlResult<std::string> read_ticket(std::istream& in) {
     return usage("standard input holds no ticket: paste what `p2pctl invite` printed on the other machine");
   }
   return line.substr(begin, line.find_last_not_of(kBlanks) - begin + 1);
+}
+
+CtlResult<ExitCode> revoke(Context& context, std::string invitation) {
+  if (invitation == "-") {
+    CtlResult<std::string> read = read_ticket(context.environment().in);
+    if (!read) return read.error();
+    invitation = std::move(*read);
+  }
+  const CtlResult<JsonPtr> result = context.call("invite.revoke", {{"id", invitation}});
+  if (!result) return result.error();
+  if (context.json()) {
+    context.print_json(**result);
+  } else {
+    context.err() << "revoked " << field(**result, "id") << "\n";
+  }
+  return ExitCode::done;
 }
 
 }  // namespace

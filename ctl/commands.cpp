@@ -22,7 +22,8 @@ constexpr std::array kInviteOptions{
     Option{"--expires", "TIME", "how long the ticket works, 10m by default: 90s, 10m, 2h, 7d; at most 30d"},
     Option{"--qr", "", "draw the ticket as a QR code too"},
     Option{"--list", "", "show the invitations that there are"},
-    Option{"--revoke", "T", "take the invitation with this ID (or ticket) back"}};
+    Option{"--revoke", "T",
+           "take the invitation with this ID back; or a ticket, with - from standard input"}};
 constexpr std::array kAcceptOptions{
     Option{"--name", "NAME", "what the machine that invited will be called here"}};
 constexpr std::array kConnectOptions{

@@ -106,13 +106,13 @@ void list(Node& node, Responder responder) {
 
 void revoke(Node& node, const Request& request, Responder responder) {
   auto answer = std::make_shared<Responder>(std::move(responder));
-  node.pairings().inviting().revoke(*request.text("invitation"),
+  node.pairings().inviting().revoke(*request.text("id"),
                                     [&node, answer](base::Result<store::InvitationRow> row) {
                                       if (!row) {
                                         answer_error(row.error(), *answer);
                                         return;
                                       }
-                                      answer->ok({{"invitation", to_json(node, *row)}});
+                                      answer->ok(to_json(node, *row));
                                     });
 }
 
@@ -164,10 +164,12 @@ void add_invite_methods(ipc::MethodTable& table, Node& node) {
   table.add(Method{.name = "invite.revoke",
                    .tier = Tier::admin,
                    .summary = "Takes an invitation back.",
-                   .params = {{"invitation", Type::text, Needed::required,
+                   .params = {{"id", Type::text, Needed::required,
                                "its ID, an unambiguous beginning of it, or the ticket"}},
                    .result = "the invitation as it is now",
-                   .fields = {{"invitation", Type::object, "as invite.list shows it"}},
+                   .fields = {{"id", Type::text, "names the invitation"},
+                              {"state", Type::text, "revoked"},
+                              {"expires", Type::text, "when it would have expired"}},
                    .handler = [&node](Request request, Responder responder) {
                      revoke(node, request, std::move(responder));
                    }});

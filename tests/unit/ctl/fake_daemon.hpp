@@ -71,7 +71,7 @@ class FakeDaemon final : private ipc::EventSource {
     add(table, "peer.remove", {{"peer", Type::text}});
     add(table, "invite.create", {{"name", Type::text}, {"expires_ms", Type::integer}});
     add(table, "invite.list", {});
-    add(table, "invite.revoke", {{"invitation", Type::text}});
+    add(table, "invite.revoke", {{"id", Type::text}});
     add(table, "invite.accept",
         {{"ticket", Type::text}, {"name", Type::text}, {"timeout_ms", Type::integer}});
     add(table, "peer.connect",

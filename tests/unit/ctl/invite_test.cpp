@@ -84,7 +84,9 @@ TEST_F(InviteTest, ListsAndRevokes) {
   EXPECT_EQ(run({"invite", "--list"}), ExitCode::done);
   EXPECT_EQ(out_, "");
   EXPECT_EQ(run({"invite", "--revoke", "0011"}), ExitCode::done);
-  EXPECT_THAT(daemon_.calls("invite.revoke"), ElementsAre(json{{"invitation", "0011"}}));
+  EXPECT_THAT(daemon_.calls("invite.revoke"), ElementsAre(json{{"id", "0011"}}));
+  EXPECT_EQ(run({"invite", "--revoke", "-"}, "p2pd1abc\n"), ExitCode::done);
+  EXPECT_EQ(daemon_.calls("invite.revoke").back(), (json{{"id", "p2pd1abc"}}));
   daemon_.refuse("invite.revoke", ErrorCode::ticket_used, "used already");
   EXPECT_EQ(run({"invite", "--revoke", "0011"}), ExitCode::refused);
   EXPECT_EQ(run({"invite", "--revoke", "0011", "--list"}), ExitCode::usage);
