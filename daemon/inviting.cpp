@@ -23,8 +23,9 @@ constexpr double kKnockBurst = 20;
 constexpr double kKnocksPerSecond = 20;
 constexpr auto kAdmission = std::chrono::seconds(30);
 constexpr std::size_t kMaxGuests = 16;
-// Of one joiner: it may come by each of the ticket's relays.
-constexpr std::ptrdiff_t kMaxGuestsOfAKey = 4;
+// Of one joiner, which may come by each of the ticket's relays; and of one invitation, so that a spent ticket
+// in many hands leaves room for the others.
+constexpr std::ptrdiff_t kMaxGuestsAlike = 4;
 constexpr auto kRemembered = std::chrono::hours(7 * 24);
 
 proto::PairingRefusal refusal_of(InvitationOutcome outcome) {
@@ -204,9 +205,11 @@ void Inviting::admit(const std::string& url, const PeerId& joiner, const proto::
     return guest.joiner == joiner && guest.connection == knock.connection;
   };
   if (std::any_of(guests_.begin(), guests_.end(), same)) return;
-  const auto of_key = [&](const Guest& guest) { return guest.joiner == joiner; };
-  if (std::count_if(guests_.begin(), guests_.end(), of_key) >= kMaxGuestsOfAKey) {
-    guests_.erase(std::find_if(guests_.begin(), guests_.end(), of_key));
+  const auto alike = [&](const Guest& guest) {
+    return guest.joiner == joiner || guest.invitation == knock.invitation;
+  };
+  if (std::count_if(guests_.begin(), guests_.end(), alike) >= kMaxGuestsAlike) {
+    guests_.erase(std::find_if(guests_.begin(), guests_.end(), alike));
   }
   if (guests_.size() >= kMaxGuests) {
     base::log::warn("invitation", "too many take up invitations at once, one is left out",
@@ -221,6 +224,8 @@ void Inviting::admit(const std::string& url, const PeerId& joiner, const proto::
 }
 
 bool Inviting::take_datagram(const std::string& url, const PeerId& sender, base::ByteView datagram) {
+  const auto from_sender = [&](const Guest& guest) { return guest.joiner == sender && guest.url == url; };
+  if (std::none_of(guests_.begin(), guests_.end(), from_sender)) return false;
   if (proto::datagram_kind(datagram) != proto::DatagramKind::quic) return false;
   bool taken = false;
   proto::QuicPackets packets(datagram);
@@ -228,7 +233,7 @@ bool Inviting::take_datagram(const std::string& url, const PeerId& sender, base:
     const auto header = net::parse_packet_header(*packet);
     if (!header) continue;
     const auto guest = std::find_if(guests_.begin(), guests_.end(), [&](const Guest& one) {
-      if (one.joiner != sender || one.url != url) return false;
+      if (!from_sender(one)) return false;
       if (one.pairing) return one.pairing->owns(header->destination);
       return header->initial && std::equal(header->destination.begin(), header->destination.end(),
                                            one.connection.begin(), one.connection.end());
@@ -333,15 +338,18 @@ void Inviting::arm() {
   }
   timer_.expires_at(due);
   timer_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
-    if (error || alive.expired()) return;
-    for (Guest& guest : guests_) {
-      if (guest.pairing && guest.pairing->deadline() <= config_.now()) {
-        guest.pairing->on_time(config_.now());
-        look_after(guest);
-      }
-    }
-    tidy();
+    if (!error && !alive.expired()) on_time();
   });
+}
+
+void Inviting::on_time() {
+  for (Guest& guest : guests_) {
+    if (guest.pairing && guest.pairing->deadline() <= config_.now()) {
+      guest.pairing->on_time(config_.now());
+      look_after(guest);
+    }
+  }
+  tidy();
 }
 
 }  // namespace p2pd::daemon

@@ -70,6 +70,8 @@ class Inviting {
   void on_knock(const std::string& url, const base::PeerId& relay, const base::PeerId& sender,
                 base::ByteView payload);
   [[nodiscard]] bool active() const { return !guests_.empty(); }
+  // Deadlines of guests; its own timer calls it.
+  void on_time();
   [[nodiscard]] bool take_datagram(const std::string& url, const base::PeerId& sender,
                                    base::ByteView datagram);
 

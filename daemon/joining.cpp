@@ -138,6 +138,8 @@ void Joining::try_way(Join& join, Way& way) {
 }
 
 bool Joining::take_datagram(const std::string& url, const PeerId& sender, base::ByteView datagram) {
+  const auto waits = [&](const Join& join) { return join.ticket.inviter == sender; };
+  if (std::none_of(joins_.begin(), joins_.end(), waits)) return false;
   if (proto::datagram_kind(datagram) != proto::DatagramKind::quic) return false;
   bool taken = false;
   proto::QuicPackets packets(datagram);
@@ -145,7 +147,7 @@ bool Joining::take_datagram(const std::string& url, const PeerId& sender, base::
     const auto header = net::parse_packet_header(*packet);
     if (!header) continue;
     for (Join& join : joins_) {
-      if (join.ticket.inviter != sender) continue;
+      if (!waits(join)) continue;
       for (Way& way : join.ways) {
         if (way.url != url || !way.pairing || !way.pairing->owns(header->destination)) continue;
         way.pairing->receive(*packet, config_.now());
@@ -164,7 +166,6 @@ std::optional<peer::Pairing::Answer> Joining::answer_of(const Join& join) {
   return std::nullopt;
 }
 
-// Moves everything on: time, answers, new tries.
 void Joining::look() {
   const base::TimePoint now = config_.now();
   std::vector<std::pair<std::uint64_t, base::Error>> ended;

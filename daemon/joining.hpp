@@ -58,8 +58,9 @@ class Joining {
   [[nodiscard]] bool active() const { return !joins_.empty(); }
   [[nodiscard]] bool take_datagram(const std::string& url, const base::PeerId& sender,
                                    base::ByteView datagram);
-  // A relay session came up: those who wait for it knock at once.
-  void on_relay_up() { look(); }
+  // Moves everything on: time, answers, new tries. Its own timer calls it, and who knows that a relay session
+  // came up: those who wait for it knock at once.
+  void look();
 
  private:
   // One way to the inviter.
@@ -81,7 +82,6 @@ class Joining {
 
   [[nodiscard]] base::Result<proto::Ticket> read(std::string_view text) const;
   void try_way(Join& join, Way& way);
-  void look();
   // The answer that one of the ways brought, if any.
   [[nodiscard]] static std::optional<peer::Pairing::Answer> answer_of(const Join& join);
   void keep(Join& join, const proto::PairingPaired& paired);

@@ -32,7 +32,7 @@ class Pairings final : public PairingTraffic {
                                    base::ByteView datagram) override {
     return joining_->take_datagram(url, sender, datagram) || inviting_->take_datagram(url, sender, datagram);
   }
-  void on_relay_up() override { joining_->on_relay_up(); }
+  void on_relay_up() override { joining_->look(); }
 
  private:
   std::unique_ptr<Inviting> inviting_;

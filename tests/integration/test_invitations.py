@@ -109,7 +109,7 @@ class Invitations(LabCase):
         bob = self.lab.daemon("bob", [self.relay])
         by_id, by_ticket = self.invite(), self.invite()
         self.alice.ctl("invite", "--revoke", self.invitation(0)["id"])
-        self.alice.ctl("invite", "--revoke", by_ticket.strip())
+        self.alice.ctl("invite", "--revoke", "-", text_input=by_ticket)
         for ticket in (by_id, by_ticket):
             self.refused(bob, ticket, "revoked")
         self.assertEqual([self.invitation(i)["state"] for i in range(2)], ["revoked", "revoked"])
@@ -177,7 +177,8 @@ class Invitations(LabCase):
         ticket = self.invite("--name", "bob")
         self.alice.kill(signal.SIGKILL)
         accepting = subprocess.Popen([str(self.lab.build / "p2pctl"), "accept", "-", "--timeout", "60"],
-                                     env=bob.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                                     env=bob.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                     stderr=subprocess.DEVNULL, text=True)
         accepting.stdin.write(ticket)
         accepting.stdin.close()
         bob.wait_log("invitation: accepting", "bob to begin")
@@ -206,6 +207,16 @@ class Invitations(LabCase):
         self.says_no(self.alice, 1, "open invitation", "invite", "--name", "laptop")
         self.accept(bob, ticket, "--name", "alice")
         self.says_no(self.alice, 1, "another peer", "invite", "--name", "laptop")
+
+    def test_a_peer_that_accepts_again_stays_connected_and_takes_the_new_name(self):
+        bob = self.lab.daemon("bob", [self.relay])
+        harness.introduce(self.alice, bob)
+        bob.ctl("connect", "alice")
+        self.accept(bob, self.invite("--name", "robert"), "--name", "alicia")
+        self.assertEqual((self.names(self.alice), self.names(bob)), (["robert"], ["alicia"]))
+        self.assertEqual(bob.peer("alicia")["state"], "established")
+        self.alice.ctl("send", "robert", "still here")
+        self.assertEqual(harness.receive(bob, "alicia")[0]["text"], "still here")
 
     def test_a_ticket_needs_a_relay(self):
         dave = self.lab.daemon("dave", [])
