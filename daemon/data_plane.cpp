@@ -73,6 +73,7 @@ void DataPlane::stop(std::function<void()> done) {
   post([done = std::move(done)](DataPlane& plane) mutable {
     plane.stopped_ = std::move(done);
     std::vector<base::PeerId> ids;
+    ids.reserve(plane.nodes_.size());
     for (const auto& [id, node] : plane.nodes_) ids.push_back(id);
     for (const base::PeerId& id : ids) plane.remove(id, net::CloseCode::shutdown);
     plane.finish_if_empty();

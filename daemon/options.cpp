@@ -212,7 +212,8 @@ Result<HostPort> parse_host_port(std::string_view text, std::uint16_t default_po
   if (!port.empty() || text.ends_with(':')) {
     unsigned long value = 0;
     for (const char c : port)
-      value = c >= '0' && c <= '9' && value < 100'000 ? value * 10 + (c - '0') : 1'000'000;
+      value =
+          c >= '0' && c <= '9' && value < 100'000 ? value * 10 + static_cast<unsigned>(c - '0') : 1'000'000;
     if (port.empty() || value == 0 || value > 65'535) return invalid(fmt::format("'{}' is not a port", port));
     out.port = static_cast<std::uint16_t>(value);
   }

@@ -136,7 +136,7 @@ void acknowledge(Node& node, const Request& request, Responder responder) {
   }
   auto answer = std::make_shared<Responder>(std::move(responder));
   node.store().ack_inbox(peer, static_cast<std::uint64_t>(up_to), node.post_here(),
-                         [&node, peer, answer](base::Result<std::uint64_t> removed) {
+                         [answer](base::Result<std::uint64_t> removed) {
                            if (!removed) {
                              answer_store_error(removed.error(), *answer);
                              return;

@@ -137,7 +137,7 @@ ngtcp2_transport_params Ngtcp2Connection::transport_params() const {
   params.max_udp_payload_size = kMaxDatagram;
   params.disable_active_migration = 1;
   params.grease_quic_bit = 1;
-  // None is sent or used yet (RFC 9221); see finish_packet().
+  // Told so that later versions may send some (RFC 9221); none is sent, and one that comes is ignored.
   params.max_datagram_frame_size = 65'535;
   return params;
 }
@@ -257,7 +257,7 @@ void Ngtcp2Connection::confirm() {
 
 void Ngtcp2Connection::close(CloseCode code, std::string_view text) {
   if (!live()) return;
-  Farewell& farewell = farewell_.emplace();
+  Farewell& farewell = farewell_.emplace(Farewell{});
   farewell.text = text.substr(0, kMaxCloseText);
   ngtcp2_connection_close_error_set_application_error(&farewell.error, static_cast<std::uint64_t>(code),
                                                       nullptr, 0);
@@ -277,7 +277,7 @@ void Ngtcp2Connection::fail(int library_error) {
       break;
   }
   CloseReason reason{CloseReason::By::error, 0, tls_->wrong_key(), {}};
-  Farewell& farewell = farewell_.emplace();
+  Farewell& farewell = farewell_.emplace(Farewell{});
   if (wrong_protocol_) {
     reason.text = "the other end does not speak p2pd/1";
     ngtcp2_connection_close_error_set_transport_error_tls_alert(&farewell.error,

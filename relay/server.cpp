@@ -330,6 +330,7 @@ asio::awaitable<void> Server::drain() {
 
 std::vector<tcp::endpoint> Server::addresses() const {
   std::vector<tcp::endpoint> out;
+  out.reserve(acceptors_.size());
   for (const auto& acceptor : acceptors_) out.push_back(acceptor->local_endpoint());
   return out;
 }

@@ -267,7 +267,7 @@ void Schedule::expect_idle() {
   const std::uint64_t before = pair_.a.steps() + pair_.b.steps();
   world_.run(20s);
   const std::uint64_t steps = pair_.a.steps() + pair_.b.steps() - before;
-  if (steps > 1000) world_.fail(fmt::format("{} timer steps in 20 idle seconds:", steps) + states());
+  if (steps > 400) world_.fail(fmt::format("{} timer steps in 20 idle seconds:", steps) + states());
   if (!pair_.agreed()) world_.fail("an idle connection did not last:" + states());
 }
 

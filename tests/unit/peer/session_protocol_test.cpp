@@ -221,7 +221,7 @@ TEST_F(SessionProtocol, AnotherKeyThanThePeersGetsNothing) {
   config.identity = own_identity;
   config.peer = victim_identity->id();
   net::QuicEvents& events = *this;
-  quic = std::move(*net::QuicConnection::dial(config, events, time));
+  quic = *net::QuicConnection::dial(config, events, time);
   run();
   EXPECT_TRUE(closed);
   EXPECT_EQ(victim->status().state, PeerState::idle);
