@@ -41,9 +41,10 @@ IceSession::IceSession(boost::asio::io_context& io, const IceConfig& config, std
       generation_(generation),
       owner_(owner),
       loop_(io, [this] { on_dispatched(); }),
-      agent_(nice_agent_new_full(loop_.context(), NICE_COMPATIBILITY_RFC5245,
-                                 static_cast<NiceAgentOption>(NICE_AGENT_OPTION_ICE_TRICKLE |
-                                                              NICE_AGENT_OPTION_CONSENT_FRESHNESS))) {
+      agent_(nice_agent_new_full(
+          loop_.context(), NICE_COMPATIBILITY_RFC5245,
+          static_cast<NiceAgentOption>(NICE_AGENT_OPTION_ICE_TRICKLE | NICE_AGENT_OPTION_CONSENT_FRESHNESS))),
+      remote_(effective_policy(config)) {
   // Aggressive nomination is what the absence of NICE_AGENT_OPTION_REGULAR_NOMINATION means. Pacing of 5 ms
   // (RFC 8445 14.2 allows it) and no TCP: 17 ms to a pair where the defaults take 2.1 s. Port mapping is done
   // once for the whole daemon, not by each agent.
@@ -152,31 +153,23 @@ void IceSession::set_remote_credentials(const IceCredentials& credentials) {
   has_remote_credentials_ = true;
   nice_agent_set_remote_credentials(agent_.get(), stream_, credentials.ufrag.c_str(),
                                     credentials.password.c_str());
-  for (; handed_over_ < remote_candidates_.size(); ++handed_over_)
-    hand_over(remote_candidates_[handed_over_]);
+  for (; handed_over_ < remote_.accepted().size(); ++handed_over_)
+    hand_over(remote_.accepted()[handed_over_]);
   loop_.schedule();
 }
 
 void IceSession::add_remote_candidate(const proto::Candidate& candidate) {
-  auto refusal = proto::judge(candidate, effective_policy(config_));
-  const auto same = [&](const proto::Candidate& known) { return known.endpoint == candidate.endpoint; };
-  if (refusal != proto::CandidateRefusal::none) {
-  } else if (std::any_of(remote_candidates_.begin(), remote_candidates_.end(), same)) {
-    refusal = proto::CandidateRefusal::duplicate;
-  } else if (remote_candidates_.size() >= proto::kMaxRemoteCandidates) {
-    refusal = proto::CandidateRefusal::too_many;
-  }
-  if (refusal != proto::CandidateRefusal::none) {
+  const auto verdict = remote_.offer(candidate);
+  if (verdict.refusal != proto::CandidateRefusal::none) {
     base::log::debug("ice", "remote candidate refused",
                      {{"peer", config_.log_name},
                       {"generation", generation_},
                       {"candidate", candidate.text()},
-                      {"reason", proto::to_string(refusal)}});
+                      {"reason", proto::to_string(verdict.refusal)}});
     return;
   }
-  remote_candidates_.push_back(candidate);
   if (!has_remote_credentials_) return;
-  hand_over(candidate);
+  hand_over(verdict.candidate);
   ++handed_over_;
   loop_.schedule();
 }
@@ -270,7 +263,7 @@ void IceSession::judge_progress() {
     return;
   }
   if (!gathering_done_ || nice_state_ >= NICE_COMPONENT_STATE_CONNECTING) return;
-  if (local_addresses_ == 0 || (remote_done_ && (remote_candidates_.empty() || local_candidates_ == 0)))
+  if (local_addresses_ == 0 || (remote_done_ && (remote_.accepted().empty() || local_candidates_ == 0)))
     fail(IceFailure::no_candidates);
 }
 

@@ -101,8 +101,8 @@ class IceSession {
   IceSocket socket_;             // of pair_, unless it is relayed here
   std::size_t local_addresses_ = 0;
   std::size_t local_candidates_ = 0;
-  std::vector<proto::Candidate> remote_candidates_;  // accepted ones
-  std::size_t handed_over_ = 0;                      // of those, given to libnice
+  proto::RemoteCandidates remote_;
+  std::size_t handed_over_ = 0;  // of the accepted ones, given to libnice
   bool gathering_done_ = false;
   bool has_remote_credentials_ = false;
   bool remote_done_ = false;
