@@ -116,6 +116,14 @@ class Lifecycle(unittest.TestCase):
                       "systemd to start p2pd again")
         self.assertEqual(self.id(), identity)
 
+    def test_a_wrong_configuration_is_said_once_and_not_tried_again(self):
+        self.machine.sh(f"echo relay = nonsense >{DROP_IN}; echo listen = nonsense >>/etc/p2pd/p2p-relay.conf")
+        for unit, named in (("p2pd", "nonsense"), ("p2p-relay", "nonsense")):
+            self.assertNotEqual(self.machine.status_of("systemctl", "start", unit)[0], 0)
+            self.assertEqual(self.machine.ctl("is-active", unit), "failed")
+            self.assertEqual(self.machine.ctl("show", "-P", "NRestarts", unit), "0")
+            self.assertIn(named, self.machine.sh(f"journalctl -q -t {unit} -o cat"))
+
     def test_an_upgrade_restarts_what_runs_and_keeps_what_was_changed(self):
         self.machine.sh("echo '# changed here' >>/etc/p2pd/p2pd.conf; systemctl start p2pd")
         before, identity = self.main_pid("p2pd"), self.id()
