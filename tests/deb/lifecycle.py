@@ -107,6 +107,12 @@ class Lifecycle(unittest.TestCase):
             self.machine.run("systemctl", "reload", unit)
             self.assertEqual(self.machine.ctl("is-active", unit), "active")
             self.assertEqual(self.main_pid(unit), before)
+        # What is wrong is said, and the daemon goes on as it was.
+        before = self.main_pid("p2pd")
+        self.machine.sh(f"echo relay = nonsense >{DROP_IN}")
+        self.machine.run("systemctl", "reload", "p2pd")
+        machine.until(lambda: "nonsense" in self.machine.sh("journalctl -q -t p2pd -o cat"), "p2pd to say what is wrong")
+        self.assertEqual((self.machine.ctl("is-active", "p2pd"), self.main_pid("p2pd")), ("active", before))
 
     def test_a_killed_daemon_is_started_again(self):
         self.start()

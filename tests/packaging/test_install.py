@@ -8,7 +8,7 @@ import unittest
 
 BUILD = pathlib.Path(os.environ["P2PD_BUILD"]).resolve()
 PLACES = [
-    "usr/local/bin/p2pd", "usr/local/bin/p2pctl", "usr/local/bin/p2p-relay", "etc/p2pd/p2p-relay.conf",
+    "usr/local/bin/p2pd", "usr/local/bin/p2pctl", "usr/local/bin/p2p-relay", "etc/p2pd/p2pd.conf", "etc/p2pd/p2p-relay.conf",
     "usr/local/lib/systemd/system/p2pd.service", "usr/local/lib/systemd/system/p2p-relay.service",
     "usr/local/lib/systemd/user/p2pd.service", "usr/local/lib/sysusers.d/p2pd.conf",
     "usr/local/lib/sysusers.d/p2p-relay.conf", "usr/local/lib/sysctl.d/50-p2pd.conf", "usr/local/share/man/man1/p2pctl.1",
