@@ -18,9 +18,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" 
 import harness  # noqa: E402
 
 IDLE_SECONDS = 10
-# Thousands of clients come from one address here, which is what the relay defends itself against elsewhere.
-NO_LIMITS = ["--rate-handshakes", "0", "--max-startups", "1000000:0:1000000", "--rate-packets", "0", "--rate-bytes", "0",
-             "--rate-address-factor", "1000000"]
+# Thousands of clients come from one address here, which is what the relay defends itself against elsewhere. The early drop
+# stays: without it all handshakes go on at once and none is done in its time.
+NO_LIMITS = ["--rate-handshakes", "0", "--rate-packets", "0", "--rate-bytes", "0", "--rate-address-factor", "1000000"]
 
 
 def anonymous_kib(process):
@@ -134,7 +134,7 @@ def measure(build, count, seconds=5):
 def main():
     parser = argparse.ArgumentParser(description="measures what one relay costs")
     parser.add_argument("build", type=pathlib.Path)
-    parser.add_argument("--sessions", type=int, default=10_000)
+    parser.add_argument("--sessions", type=int, default=2_000)
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
     result = measure(options.build.resolve(), options.sessions)

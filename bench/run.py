@@ -97,7 +97,7 @@ def main():
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--peers", type=int, default=100)
-    parser.add_argument("--sessions", type=int, default=10_000, help="of one relay")
+    parser.add_argument("--sessions", type=int, default=2_000, help="of one relay")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
     if not own_network() and harness.namespaces_work():

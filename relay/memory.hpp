@@ -3,7 +3,7 @@
 
 namespace p2pd::relay {
 
-// Milliseconds for some ten thousand sessions; so after many of them came or went, not after each.
+// Looks through the whole heap: to be called after many sessions came, not after each.
 void give_back_free_memory();
 
 }  // namespace p2pd::relay
