@@ -1,105 +1,19 @@
 #include "ipc/server.hpp"
 
-#include <atomic>
-#include <condition_variable>
 #include <fstream>
-#include <list>
 #include <thread>
 
 #include <fcntl.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
-#include <sys/resource.h>
-#include <sys/un.h>
 
-#include "tests/fakes/api_server.hpp"
-#include "tests/fakes/raw_client.hpp"
+#include "tests/unit/ipc/server_fixture.hpp"
 
-namespace p2pd::ipc {
+namespace p2pd::ipc::testing {
 namespace {
 
-using fakes::ApiServer;
 using fakes::RawClient;
 using fakes::TempFolder;
-using nlohmann::json;
 using std::chrono::milliseconds;
-using ::testing::HasSubstr;
 using ::testing::StartsWith;
-
-std::string request(int id, const std::string& method, const json& params = json::object()) {
-  return encode_request(std::to_string(id), method, params);
-}
-
-Answer answer(const std::optional<std::string>& line) {
-  EXPECT_TRUE(line.has_value());
-  const auto parsed = line ? parse_answer(*line) : std::nullopt;
-  EXPECT_TRUE(parsed.has_value()) << line.value_or("closed");
-  return parsed.value_or(Answer{});
-}
-
-ErrorCode code(const std::optional<std::string>& line) {
-  const Answer parsed = answer(line);
-  EXPECT_TRUE(parsed.error.has_value());
-  return parsed.error ? parsed.error->code : ErrorCode{};
-}
-
-// echo answers with its text; size, with that many bytes; later.keep is answered by later.release, newest
-// first; hold keeps the connection's outlet.
-class ServerTest : public ::testing::Test {
- protected:
-  void start(ServerOptions options = {}) {
-    server_.emplace([this](MethodTable& table) { add_methods(table); }, std::move(options));
-  }
-  void TearDown() override { server_.reset(); }
-
-  void add_methods(MethodTable& table) {
-    const auto add = [&](std::string name, std::vector<Param> params, Handler handler) {
-      Method method;
-      method.name = std::move(name);
-      method.params = std::move(params);
-      method.handler = std::move(handler);
-      table.add(std::move(method));
-    };
-    add("echo", {{"text", Type::text, Presence::required, ""}},
-        [](const Request& request, Responder responder) {
-          responder.ok({{"text", *request.text("text")}, {"uid", request.client().uid}});
-        });
-    add("size", {{"bytes", Type::count, Presence::required, ""}},
-        [](const Request& request, Responder responder) {
-          responder.ok({{"data", std::string(static_cast<std::size_t>(*request.integer("bytes")), 'x')}});
-        });
-    add("later.keep", {}, [this](const Request&, Responder responder) {
-      kept_.push_back(std::move(responder));
-      kept_changed_.notify_all();
-    });
-    add("later.release", {}, [this](const Request&, Responder responder) {
-      while (!kept_.empty()) {
-        kept_.back().ok({{"left", kept_.size()}});
-        kept_.pop_back();
-      }
-      responder.ok();
-    });
-    add("hold", {}, [this](const Request& request, Responder responder) {
-      outlet_ = request.outlet();
-      outlet_.lock()->hold();
-      responder.ok();
-    });
-    add("descriptor", {}, [](Request request, Responder responder) {
-      const base::Descriptor fd = request.take_descriptor();
-      struct stat about {};
-      const bool good = fd && ::fstat(fd.get(), &about) == 0;
-      responder.ok({{"size", good ? about.st_size : -1}});
-    });
-  }
-
-  [[nodiscard]] std::string path() const { return server_->path(); }
-
-  std::optional<ApiServer> server_;
-  std::list<Responder> kept_;  // server's thread
-  std::weak_ptr<Outlet> outlet_;
-  std::condition_variable kept_changed_;
-};
 
 TEST_F(ServerTest, AnswersARequest) {
   start();
@@ -257,168 +171,6 @@ TEST_F(ServerTest, AnswersWhatWasAskedBeforeTheClientsEndOfInput) {
   EXPECT_EQ(client.line(), std::nullopt);
 }
 
-TEST_F(ServerTest, ClosesAHalfSentRequestAtItsDeadline) {
-  ServerOptions options;
-  options.half_sent = milliseconds(30);
-  start(std::move(options));
-  RawClient client(path());
-  client.send("{");
-  EXPECT_EQ(code(client.line()), ErrorCode::timeout);
-  EXPECT_EQ(client.line(), std::nullopt);
-}
-
-TEST_F(ServerTest, ClosesIdleClientsButNotSubscribersAndNotThoseWhoWait) {
-  ServerOptions options;
-  options.idle = milliseconds(30);
-  start(std::move(options));
-  RawClient waiting(path());
-  waiting.send_line(request(1, "later.keep"));
-  RawClient subscriber(path());
-  subscriber.send_line(request(1, "hold"));
-  EXPECT_FALSE(answer(subscriber.line()).error);
-  RawClient idle(path());
-  EXPECT_EQ(idle.line(), std::nullopt);
-  RawClient idle_too(path());
-  EXPECT_EQ(idle_too.line(), std::nullopt);
-  subscriber.send_line(request(2, "later.release"));
-  EXPECT_FALSE(answer(subscriber.line()).error);
-  EXPECT_FALSE(answer(waiting.line()).error);
-  server_->run([&] { outlet_.lock()->release(); });
-  EXPECT_EQ(subscriber.line(), std::nullopt);
-}
-
-TEST_F(ServerTest, RefusesOneClientTooManyAndTakesTheNextWhenOneLeaves) {
-  ServerOptions options;
-  options.max_clients = 2;
-  start(std::move(options));
-  RawClient first(path());
-  first.send_line(request(1, "echo", {{"text", "x"}}));
-  EXPECT_FALSE(answer(first.line()).error);
-  {
-    RawClient second(path());
-    second.send_line(request(1, "echo", {{"text", "x"}}));
-    EXPECT_FALSE(answer(second.line()).error);
-    RawClient third(path());
-    EXPECT_EQ(code(third.line()), ErrorCode::busy);
-    EXPECT_EQ(third.line(), std::nullopt);
-  }
-  while (server_->clients() > 1) std::this_thread::yield();
-  RawClient fourth(path());
-  fourth.send_line(request(1, "echo", {{"text", "x"}}));
-  EXPECT_FALSE(answer(fourth.line()).error);
-}
-
-TEST_F(ServerTest, RefusesUsersItDoesNotServe) {
-  ServerOptions options;
-  options.authorise = [](const Credentials& who) -> std::optional<Tier> {
-    EXPECT_EQ(who.uid, ::geteuid());
-    return std::nullopt;
-  };
-  start(std::move(options));
-  RawClient client(path());
-  EXPECT_EQ(code(client.line()), ErrorCode::not_permitted);
-  EXPECT_EQ(client.line(), std::nullopt);
-}
-
-TEST_F(ServerTest, HoldsClientsToTheirTier) {
-  ServerOptions options;
-  options.authorise = [](const Credentials&) { return Tier::read; };
-  start(std::move(options));
-  RawClient client(path());
-  client.send_line(request(1, "echo", {{"text", "x"}}));  // admin, as rows are by default
-  EXPECT_EQ(code(client.line()), ErrorCode::not_permitted);
-  client.send_line(request(1, "rpc.discover"));
-  EXPECT_FALSE(answer(client.line()).error);
-}
-
-TEST_F(ServerTest, DisconnectsAClientThatDoesNotReadAndServesTheOthers) {
-  ServerOptions options;
-  options.soft_output = 100'000'000;
-  options.hard_output = 4'000'000;
-  start(std::move(options));
-  RawClient slow(path());
-  for (int i = 0; i < 10; ++i) slow.send_line(request(i, "size", {{"bytes", 1'000'000}}));
-  RawClient other(path());
-  other.send_line(request(1, "echo", {{"text", "x"}}));
-  EXPECT_FALSE(answer(other.line()).error);
-  while (server_->clients() > 1) std::this_thread::yield();
-  EXPECT_LT(slow.rest().size(), 10'000'000U);
-}
-
-TEST_F(ServerTest, AFloodOfNotificationsDoesNotStarveOthers) {
-  start();
-  RawClient flooder(path());
-  std::atomic<bool> over = false;
-  std::thread flood([&] {
-    std::string many;
-    for (int i = 0; i < 1000; ++i)
-      many += R"({"jsonrpc":"2.0","method":"none"})"
-              "\n";
-    while (!over && flooder.send(many)) {
-    }
-  });
-  RawClient other(path());
-  for (int i = 0; i < 20; ++i) {
-    other.send_line(request(i, "echo", {{"text", "x"}}));
-    EXPECT_EQ(answer(other.line()).id, std::to_string(i));
-  }
-  over = true;
-  flood.join();
-}
-
-TEST_F(ServerTest, ReadsNoRequestsOfAClientWithTooMuchUnread) {
-  ServerOptions options;
-  options.soft_output = 1'000'000;
-  options.hard_output = 3'000'000;  // ten answers at once would break it
-  start(std::move(options));
-  RawClient client(path());
-  for (int i = 0; i < 10; ++i) client.send_line(request(i, "size", {{"bytes", 1'000'000}}));
-  for (int i = 0; i < 10; ++i) EXPECT_EQ(answer(client.line()).id, std::to_string(i));
-}
-
-TEST_F(ServerTest, DisconnectsAClientThatStopsReading) {
-  ServerOptions options;
-  options.unread = milliseconds(30);
-  start(std::move(options));
-  RawClient client(path());
-  client.send_line(request(1, "size", {{"bytes", 10'000'000}}));
-  // The answer has begun to come, so the client was there; it is read only after the server gave up on it.
-  char byte = 0;
-  EXPECT_EQ(::recv(client.fd(), &byte, 1, 0), 1);
-  while (server_->clients() > 0) std::this_thread::yield();
-  EXPECT_LT(client.rest().size(), 10'000'000U);
-}
-
-TEST_F(ServerTest, SendsAnAnswerLargerThanItsLimits) {
-  ServerOptions options;
-  options.soft_output = 1000;
-  options.hard_output = 2000;
-  start(std::move(options));
-  RawClient client(path());
-  client.send_line(request(1, "size", {{"bytes", 5'000'000}}));
-  EXPECT_GT(client.line().value_or("").size(), 5'000'000U);
-}
-
-TEST_F(ServerTest, OutletSaysWhenTheClientHasTooMuchUnread) {
-  ServerOptions options;
-  options.soft_output = 1'000'000;
-  start(std::move(options));
-  RawClient client(path());
-  client.send_line(request(1, "hold"));
-  EXPECT_FALSE(answer(client.line()).error);
-  int sent = 0;
-  server_->run([&] {
-    const auto outlet = outlet_.lock();
-    const json params = {{"data", std::string(100'000, 'x')}};
-    while (sent < 1000 && outlet->notify("event", params)) ++sent;
-    outlet->notify_last("event", {{"last", true}});
-  });
-  EXPECT_GE(sent, 10);
-  EXPECT_LT(sent, 1000);
-  for (int i = 0; i < sent; ++i) EXPECT_EQ(answer(client.line()).method, "event");
-  EXPECT_EQ(*answer(client.line()).value, (json{{"last", true}}));
-}
-
 TEST_F(ServerTest, HandsOverADescriptorWithTheLineItCameWith) {
   start();
   TempFolder folder;
@@ -480,29 +232,5 @@ TEST_F(ServerTest, StopAnswersWhatHasStartedAndClosesTheRest) {
   kept_.clear();  // an answer after the end goes nowhere
 }
 
-TEST_F(ServerTest, KeepsAcceptingAfterItRanOutOfDescriptors) {
-  start();
-  RawClient dropped;
-  RawClient served;
-  rlimit before{};
-  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
-  std::vector<base::Descriptor> fill;
-  rlimit few = before;
-  few.rlim_cur = 256;
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
-  for (;;) {
-    base::Descriptor fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-    if (!fd) break;
-    fill.push_back(std::move(fd));
-  }
-  dropped.connect(path());
-  EXPECT_EQ(dropped.line(), std::nullopt);
-  fill.clear();
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
-  served.connect(path());
-  served.send_line(request(1, "echo", {{"text", "x"}}));
-  EXPECT_FALSE(answer(served.line()).error);
-}
-
 }  // namespace
-}  // namespace p2pd::ipc
+}  // namespace p2pd::ipc::testing
