@@ -161,6 +161,20 @@ TEST_F(RelayOptions, KeepsItsKeyWhereSystemdSays) {
   EXPECT_EQ(parse({})->state_dir, "/var/lib/elsewhere");
 }
 
+TEST_F(RelayOptions, TheGuidesConfigurationIsTaken) {
+  std::ifstream guide(P2PD_SOURCE_DIR "/docs/self-hosting.md");
+  ASSERT_TRUE(guide);
+  std::string line;
+  while (std::getline(guide, line) && line != "    # /etc/p2pd/p2p-relay.conf") continue;
+  std::string text;
+  while (std::getline(guide, line) && line.starts_with("    ")) text += line.substr(4) + "\n";
+  write_file(text);
+  const auto options = parse({});
+  ASSERT_TRUE(options) << options.error().message();
+  EXPECT_THAT(options->server.public_urls, testing::SizeIs(1));
+  EXPECT_TRUE(options->server.metrics);
+}
+
 TEST_F(RelayOptions, KnowsWhatToDoInsteadOfServing) {
   EXPECT_EQ(parse({"--help"})->action, Options::Action::print_help);
   EXPECT_EQ(parse({"--version"})->action, Options::Action::print_version);
