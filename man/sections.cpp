@@ -30,15 +30,15 @@ std::string program_options(const Row& rows) {
   return out;
 }
 
-template <class Row>
-std::string file_settings(const Row& rows) {
+std::string file_settings() {
   std::string out;
-  for (const auto& row : rows) {
+  for (const daemon::OptionRow& row : daemon::option_table()) {
     if (row.command_line_only) continue;
     out += ".TP\n" + bold(row.name) + " = " +
            (row.argument.empty() ? bold("on") + "|" + bold("off") : argument(row.argument)) + "\n" +
            prose(row.help) + "\n";
     if (row.repeatable) out += "(may stand on several lines)\n";
+    if (!row.live) out += "[restart]\n";
     if (!row.default_text.empty()) out += "(default: " + literal(row.default_text) + ")\n";
   }
   return out;
@@ -114,7 +114,7 @@ std::string api_methods() {
 const std::map<std::string, std::function<std::string()>, std::less<>>& sections() {
   static const std::map<std::string, std::function<std::string()>, std::less<>> all{
       {"P2PD_OPTIONS", [] { return program_options(daemon::option_table()); }},
-      {"P2PD_SETTINGS", [] { return file_settings(daemon::option_table()); }},
+      {"P2PD_SETTINGS", file_settings},
       {"RELAY_OPTIONS", [] { return program_options(relay::option_table()); }},
       {"CTL_OPTIONS", [] { return ctl_options(ctl::global_options()); }},
       {"CTL_COMMANDS", ctl_commands},

@@ -62,6 +62,14 @@ class Manual(unittest.TestCase):
         only_typed = {"--config", "--check-config", "--print-config", "--help", "--version"}
         self.holds("p2pd.conf.5", [o[2:] + " =" for o in options_in(output("p2pd", "--help")) if o not in only_typed])
 
+    def test_it_says_what_a_reload_does_not_change(self):
+        shipped = (SOURCE / "etc" / "p2pd.conf").read_text()
+        restart = set(re.findall(r"\[restart\]\n#([a-z-]+) =", shipped))
+        settings = rendered("p2pd.conf.5")[0].split(" SETTINGS ")[1]
+        marked = set(re.findall(r"([a-z-]+) = (?:(?! = ).)*?\[restart\]", unwrapped(settings)))
+        self.assertIn("state-dir", restart)
+        self.assertEqual(marked, restart)
+
     def test_every_option_of_the_relay_is_there(self):
         options = options_in(output("p2p-relay", "--help"))
         self.holds("p2p-relay.8", options)
