@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <mutex>
 
 #include <fmt/format.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.hpp"
+#include "base/log_ring.hpp"
 
 namespace p2pd::base::log {
 namespace {
@@ -17,6 +19,9 @@ namespace {
 std::atomic<Level> g_level{Level::info};
 std::mutex g_sink_mutex;
 std::function<void(Level, std::string_view)> g_sink;
+std::atomic<bool> g_keeping{false};
+std::mutex g_ring_mutex;
+std::unique_ptr<Ring> g_ring;  // never taken away again
 
 // journald reads "<N>" in front of a line as the syslog priority and stamps the time itself. The variable is
 // inherited by programs whose stderr goes elsewhere: systemd.exec(5) says to compare it with the descriptor.
@@ -70,6 +75,17 @@ std::string_view to_string(Level level) {
   return "debug";
 }
 
+void keep_recent(std::size_t records) {
+  const std::lock_guard lock(g_ring_mutex);
+  g_ring = std::make_unique<Ring>(records);
+  g_keeping = true;
+}
+
+std::vector<Record> recent(Level level, std::size_t limit) {
+  const std::lock_guard lock(g_ring_mutex);
+  return g_ring ? g_ring->latest(level, limit) : std::vector<Record>();
+}
+
 void set_sink(std::function<void(Level, std::string_view)> sink) {
   const std::lock_guard lock(g_sink_mutex);
   g_sink = std::move(sink);
@@ -91,7 +107,8 @@ std::string escape(std::string_view text) {
 }
 
 void write(Level level, std::string_view area, std::string_view text, Fields fields) {
-  if (!enabled(level)) return;
+  const bool keep = g_keeping.load(std::memory_order_relaxed);
+  if (!enabled(level) && !keep) return;
   std::string line = fmt::format("{} {}: ", to_string(level), area);
   for (const char c : text) line.push_back(static_cast<unsigned char>(c) < 0x20 ? ' ' : c);
   for (const Field& field : fields) {
@@ -100,13 +117,19 @@ void write(Level level, std::string_view area, std::string_view text, Fields fie
     line.push_back('=');
     line += escape(field.value.text);
   }
+  const WallTime now = wall_now();
+  if (keep) {
+    const std::lock_guard lock(g_ring_mutex);
+    g_ring->push(now, level, std::string_view(line).substr(to_string(level).size() + 1));
+    if (!enabled(level)) return;
+  }
   const std::lock_guard lock(g_sink_mutex);
   if (g_sink) {
     g_sink(level, line);
     return;
   }
   const std::string record = to_journal() ? fmt::format("<{}>{}\n", syslog_priority(level), line)
-                                          : fmt::format("{} {}\n", to_rfc3339(wall_now()), line);
+                                          : fmt::format("{} {}\n", to_rfc3339(now), line);
   // One write a record, so that records of several processes on one terminal do not mix.
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, record.data(), record.size());
 }

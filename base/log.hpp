@@ -11,7 +11,9 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
+#include "base/clock.hpp"
 #include "base/peer_id.hpp"
 
 namespace p2pd::base::log {
@@ -43,8 +45,19 @@ void set_level(Level level);
 [[nodiscard]] bool enabled(Level level);
 [[nodiscard]] std::optional<Level> parse_level(std::string_view text);
 [[nodiscard]] std::string_view to_string(Level level);
-// Where records go instead of stderr (tests, the ring of recent records); an empty function restores stderr.
+// Where records go instead of stderr (tests); an empty function restores stderr.
 void set_sink(std::function<void(Level, std::string_view line)> sink);
+
+// From now on the latest records are kept in memory, those below the level too, but for what callers leave
+// out after asking enabled(): `records` of debug and as many of the other levels. Call once, at start-up.
+void keep_recent(std::size_t records);
+struct Record {
+  WallTime time;
+  Level level = Level::debug;
+  std::string text;  // "area: text key=value ..."
+};
+// The latest `limit` of `level` and what is more severe, the oldest first; none without keep_recent().
+[[nodiscard]] std::vector<Record> recent(Level level, std::size_t limit);
 
 void write(Level level, std::string_view area, std::string_view text, Fields fields = {});
 inline void error(std::string_view area, std::string_view text, Fields fields = {}) {

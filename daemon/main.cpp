@@ -35,6 +35,8 @@ int fail(const p2pd::base::Error& error) {
   return 1;
 }
 
+// Of debug and of the other levels each; a few hundred bytes a record.
+constexpr std::size_t kRecentRecords = 1000;
 // Whatever hangs, a disk for instance: the stop is over after this.
 constexpr unsigned kStopSeconds = 5;
 
@@ -100,5 +102,6 @@ int main(int argc, char** argv) {
       break;
   }
   p2pd::base::log::set_level(options->log_level);
+  p2pd::base::log::keep_recent(kRecentRecords);
   return run(std::move(*options), read);
 }

@@ -20,6 +20,8 @@ using ipc::Tier;
 using ipc::Type;
 using nlohmann::json;
 
+constexpr std::int64_t kMaxRecords = 2000;
+
 json to_json(const std::vector<Setting>& settings) {
   json out = json::object();
   for (const Setting& setting : settings) {
@@ -46,6 +48,21 @@ void config(Node& node, Responder responder) {
   responder.ok({{"options", to_json(settings(node.options()))},
                 {"files", std::move(files)},
                 {"live", std::move(live)}});
+}
+
+void recent_log(const Request& request, Responder responder) {
+  const auto level = base::log::parse_level(request.text("level").value_or("debug"));
+  if (!level) return responder.error(ErrorCode::invalid_params, "level can be error, warn, info or debug");
+  const std::int64_t limit = request.integer("limit").value_or(kMaxRecords);
+  if (limit < 1 || limit > kMaxRecords)
+    return responder.error(ErrorCode::invalid_params, "limit can be 1 to 2000");
+  json records = json::array();
+  for (const auto& record : base::log::recent(*level, static_cast<std::size_t>(limit))) {
+    records.push_back({{"time", base::to_rfc3339(record.time)},
+                       {"level", base::log::to_string(record.level)},
+                       {"text", record.text}});
+  }
+  responder.ok({{"records", std::move(records)}});
 }
 
 void reload(Node& node, Responder responder) {
@@ -148,6 +165,17 @@ void add_daemon_methods(ipc::MethodTable& table, Node& node) {
       .fields = {{"changed", Type::array, "options that have their new value now"},
                  {"needs_restart", Type::array, "options that change when p2pd starts again"}},
       .handler = [&node](const Request&, Responder responder) { reload(node, std::move(responder)); }});
+  table.add(Method{.name = "daemon.log",
+                   .tier = Tier::admin,
+                   .summary = "The latest records of the log, also of levels that are not logged now.",
+                   .params = {{"limit", Type::integer, Presence::optional, "1 to 2,000, 2,000 by default"},
+                              {"level", Type::text, Presence::optional,
+                               "the least severe to give: error, warn, info or debug, which is the default"}},
+                   .result = "the records, the oldest first",
+                   .fields = {{"records", Type::array, "each with its time, level and text"}},
+                   .handler = [](const Request& request, Responder responder) {
+                     recent_log(request, std::move(responder));
+                   }});
   table.add(Method{.name = "log.set_level",
                    .tier = Tier::admin,
                    .summary = "Changes what is logged until the daemon ends.",
