@@ -30,6 +30,7 @@ struct Command {
 CtlResult<ExitCode> run_help_for(Context& context, const Command* command);
 
 CtlResult<ExitCode> run_accept(Context& context, const Arguments& arguments);
+CtlResult<ExitCode> run_bundle(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_call(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_completion(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_connect(Context& context, const Arguments& arguments);

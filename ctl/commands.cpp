@@ -38,6 +38,8 @@ constexpr std::array kRecvOptions{
 constexpr std::array kPingOptions{
     Option{"-c", "N", "how many, 4 by default"},
     Option{"--until-direct", "", "until a reply came directly; 10 s by default"}};
+constexpr std::array kBundleOptions{
+    Option{"--anonymize", "", "placeholders for IDs, names, addresses, hosts and paths"}};
 constexpr std::array kWaitOptions{Option{"--direct", "", "until the path is direct"}};
 
 constexpr std::array kCommands{
@@ -85,6 +87,10 @@ constexpr std::array kCommands{
             1,
             2,
             run_call},
+    Command{"bundle", "[--anonymize] [-]",
+            "writes configuration, status, log and history into one archive, without secrets, in the current "
+            "folder or with - to standard output; prints its name",
+            kBundleOptions, 0, 1, run_bundle},
     Command{"reload", "", "lets p2pd read its configuration again; connections stay", {}, 0, 0, run_reload},
     Command{"log-level",
             "error|warn|info|debug",

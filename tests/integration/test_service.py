@@ -1,10 +1,14 @@
 """p2pd and p2p-relay under a service manager: what they tell it, and that signals do what systemd expects of them."""
+import base64
+import io
 import json
 import os
 import re
 import select
 import signal
 import socket
+import subprocess
+import tarfile
 
 import harness
 from case import LabCase, main
@@ -251,6 +255,95 @@ class Reload(LabCase):
             alice.process.send_signal(signal.SIGHUP)
             self.assertGreater(int(manager.until(alice.process, "RELOADING", "1")["MONOTONIC_USEC"]), 0)
             manager.until(alice.process, "READY", "1")
+
+
+class Bundle(LabCase):
+
+    def setUp(self):
+        super().setUp()
+        tokens = self.lab.folder / "tokens"
+        tokens.write_text("very-secret-token\n")
+        self.token = self.lab.folder / "token"
+        self.token.write_text("very-secret-token\n")
+        self.relay = self.lab.relay(arguments=["--access", f"token:{tokens}"])
+        alice, bob, _ = self.pair([self.relay], arguments=["--relay-token-file", str(self.token)])
+        self.alice, self.bob = alice, bob
+        alice.ctl("connect", "bob", "--wait", "direct")
+        alice.ctl("send", "bob", "very private words")
+        harness.receive(bob, "alice")
+        self.folder = self.lab.folder / "bundles"
+        self.folder.mkdir()
+
+    def bundle(self, *arguments):
+        """Its files, of the archive that p2pctl made in a folder of its own."""
+        done = subprocess.run([str(self.lab.build / "p2pctl"), "bundle", *arguments], cwd=self.folder,
+                              env=self.alice.environment, capture_output=True, timeout=harness.DEADLINE)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        content = done.stdout
+        if "-" not in arguments:
+            name = done.stdout.decode()
+            self.assertRegex(name, r"\Ap2pd-bundle-[0-9T]+(-[0-9]+)?\.tar\.gz\n\Z")
+            path = self.folder / name.strip()
+            self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+            content = path.read_bytes()
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            return {member.name.split("/", 1)[1]: archive.extractfile(member).read().decode()
+                    for member in archive.getmembers()}
+
+    def secrets(self):
+        """In all the forms in which they could stand in a text."""
+        for daemon in (self.alice, self.bob):
+            key = (daemon.state / "peer.key").read_bytes()
+            yield from (key.hex(), base64.b64encode(key).decode().rstrip("="), base64.b32encode(key).decode().lower())
+            for line in key.decode(errors="replace").split():
+                if len(line) > 20 and "-" not in line:
+                    yield line
+        yield "very-secret-token"
+        yield "very private words"
+
+    def test_it_has_what_happened_and_no_secret(self):
+        files = self.bundle()
+        bob = self.bob.id()
+        self.assertLessEqual({"about.json", "config.json", "status.json", "log.txt", f"history/{bob}.json"}, set(files))
+        self.assertEqual(json.loads(files["config.json"])["options"]["relay-token-file"], str(self.token))
+        self.assertEqual(json.loads(files["status.json"])["peers"][0]["path"], "direct")
+        self.assertTrue(json.loads(files[f"history/{bob}.json"])["attempts"][0]["candidates"])
+        self.assertRegex(files["log.txt"], r"(?m)Z info daemon: started ")
+        self.assertRegex(files["log.txt"], r"(?m)Z debug peer: dial ", "what is not logged is in the ring")
+        for secret in self.secrets():
+            for name, text in files.items():
+                self.assertNotIn(secret, text, name)
+
+    def test_never_over_another_and_to_standard_output(self):
+        for _ in range(4):  # most of them in one second
+            self.bundle()
+        self.assertEqual(len(list(self.folder.iterdir())), 4)
+        self.assertIn("log.txt", self.bundle("-"))
+        self.assertEqual(len(list(self.folder.iterdir())), 4)
+        self.says_no(self.alice, 3, "with - to standard output", "bundle", "elsewhere.tar.gz")
+        os.chmod(self.folder, 0o500)
+        if os.geteuid() != 0:
+            done = subprocess.run([str(self.lab.build / "p2pctl"), "bundle"], cwd=self.folder,
+                                  env=self.alice.environment, capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn("cannot write p2pd-bundle-", done.stderr)
+
+    def test_anonymous_it_says_neither_who_nor_where(self):
+        files = self.bundle("--anonymize")
+        alice, bob = self.alice.id(), self.bob.id()
+        words = [alice, bob, alice[:10], bob[:10], "bob", str(self.lab.folder), self.alice.host.address + ":",
+                 self.bob.host.address + ":", socket.gethostname(), *self.secrets()]
+        if self.lab.loopback:
+            words = [word for word in words if not word.startswith("127.")]
+        for name, text in files.items():
+            for word in words:
+                self.assertNotRegex(name + text, r"(?<![a-zA-Z0-9])" + re.escape(word), name)
+        peer = json.loads(files["status.json"])["peers"][0]
+        self.assertEqual((peer["id"], peer["name"]), (peer["name"], peer["id"]))
+        self.assertIn(f"history/{peer['id']}.json", files)
+        self.assertRegex(files["log.txt"], rf"peer={peer['id']}\b")
+        if not self.lab.loopback:
+            self.assertRegex(peer["remote_candidate"], r"^host addr-[0-9]+-v4-private:[0-9]+$")
 
 
 def only_relay(daemon, relay):
