@@ -125,7 +125,35 @@ constexpr const char* kInvitations = R"sql(
   ) WITHOUT ROWID;
 )sql";
 
-constexpr std::array kMigrations = {kPeersAndMessages, kHistory, kInvitations};
+constexpr const char* kTransfers = R"sql(
+  CREATE TABLE transfers (
+    row INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    peer BLOB NOT NULL REFERENCES peers (id) ON DELETE CASCADE,
+    direction INTEGER NOT NULL,          -- 0 outgoing, 1 incoming
+    state INTEGER NOT NULL,              -- 0 running, 1 storing, 2 done, 3 failed, 4 cancelled
+    reason TEXT NOT NULL,
+    name TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    data_size INTEGER NOT NULL,
+    mtime INTEGER NOT NULL,              -- seconds since 1970
+    mtime_ns INTEGER NOT NULL,
+    mode INTEGER NOT NULL,
+    created INTEGER NOT NULL,
+    ended INTEGER,
+    device INTEGER NOT NULL,             -- 64 bits, compared for equality only, as is inode
+    inode INTEGER NOT NULL,
+    collected INTEGER NOT NULL,
+    settled INTEGER NOT NULL,
+    folder TEXT NOT NULL,
+    durable INTEGER NOT NULL,
+    stored_name TEXT NOT NULL
+  );
+  CREATE INDEX transfers_by_peer ON transfers (peer, direction, state);
+  CREATE INDEX transfers_by_state ON transfers (state, settled);
+)sql";
+
+constexpr std::array kMigrations = {kPeersAndMessages, kHistory, kInvitations, kTransfers};
 
 }  // namespace
 

@@ -44,6 +44,9 @@ struct Options {
   std::uint64_t inbox_bytes = 64 << 20;
   std::uint64_t attempts = 200;
   std::chrono::hours attempt_age{30 * 24};
+  // Transfers that are over; a repeated offer of one is answered from its row.
+  std::uint64_t transfers = 1'000;
+  std::chrono::hours transfer_age{90 * 24};
   // Of one attempt; a connection that lasts for weeks restarts ICE often.
   std::uint64_t attempt_candidates = 256;
   std::uint64_t attempt_paths = 256;
@@ -158,6 +161,23 @@ class Store {
                   std::size_t max_bytes, Post post, Done<std::vector<InboxRow>> done);
   // Deletes what has a cursor of at most `up_to`; says how many messages that were.
   void ack_inbox(std::optional<base::PeerId> peer, std::uint64_t up_to, Post post, Done<std::uint64_t> done);
+
+  // --- Files ---
+  // Durable. Prunes older ones of the peer that are over. Errors: not_found (no such peer), already_exists
+  // (the ID), disk_full, invalid.
+  void add_transfer(TransferRow transfer, Post post, Done<void> done);
+  // A record when `done` is empty. Error: not_found.
+  void change_transfer(std::string id, TransferChange change, Post post, Done<void> done);
+  // All that are not over, and outgoing ones that are not settled, by age.
+  void load_transfers(Post post, Done<std::vector<TransferRow>> done);
+  void find_transfer(std::string id, Post post, Done<std::optional<TransferRow>> done);
+  // The latest outgoing one of this file that is done and not collected.
+  void find_sent(base::PeerId peer, FileIdentity file, Post post, Done<std::optional<TransferRow>> done);
+  // Those that are over, of one peer or of all, the latest first.
+  void list_transfers(std::optional<base::PeerId> peer, std::size_t limit, Post post,
+                      Done<std::vector<TransferRow>> done);
+  // Bytes of incoming ones of the peer that are not over or were done since then.
+  void incoming_bytes(base::PeerId peer, base::WallTime since, Post post, Done<std::uint64_t> done);
 
   // --- History: records ---
   // Prunes older attempts of the peer. Candidates and paths in the row are stored with it.

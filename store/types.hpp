@@ -126,6 +126,61 @@ struct InboxCommit {
   bool full = false;              // the quota is used up: nothing above high_water was taken
 };
 
+// --- Files ---
+
+enum class TransferDirection : std::uint8_t { outgoing = 0, incoming = 1 };
+
+// running: not over. storing (incoming): everything is there, and the file is about to get the name in
+// `stored_name`. The others are over.
+enum class TransferState : std::uint8_t { running = 0, storing = 1, done = 2, failed = 3, cancelled = 4 };
+
+struct TransferRow {
+  std::string id;  // 32 hex digits, the sender's choice, the same at both ends
+  base::PeerId peer;
+  TransferDirection direction = TransferDirection::outgoing;
+  TransferState state = TransferState::running;
+  std::string reason;  // of a failure or cancellation: a word
+  std::string name;    // as offered
+  std::uint64_t size = 0;
+  std::uint64_t data_size = 0;  // outside holes
+  std::int64_t mtime = 0;       // seconds since 1970
+  std::uint32_t mtime_ns = 0;
+  std::uint32_t mode = 0;
+  base::WallTime created{};
+  std::optional<base::WallTime> ended;
+  // Outgoing: which file it is on this machine. `collected`: the outcome was told to the user. `settled`: the
+  // peer knows of a failure or cancellation.
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  bool collected = false;
+  bool settled = false;
+  // Incoming: where it goes, how much of it is safely on disk, and under which name it is stored.
+  std::string folder;
+  std::uint64_t durable = 0;
+  std::string stored_name;
+};
+
+// What is set is changed, the rest stays.
+struct TransferChange {
+  std::optional<TransferState> state;
+  std::optional<std::string> reason;
+  std::optional<base::WallTime> ended;
+  std::optional<bool> collected;
+  std::optional<bool> settled;
+  std::optional<std::uint64_t> durable;
+  std::optional<std::string> stored_name;
+};
+
+// What identifies a file on this machine, as far as the system tells.
+struct FileIdentity {
+  std::string name;
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::uint64_t size = 0;
+  std::int64_t mtime = 0;
+  std::uint32_t mtime_ns = 0;
+};
+
 // --- History ---
 
 struct CandidateRow {

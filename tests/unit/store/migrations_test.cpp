@@ -45,6 +45,11 @@ constexpr Sample kSamples[] = {
     {3,
      "INSERT INTO invitations VALUES (x'0102030405060708', x'000102030405060708090a0b0c0d0e0f', 'guest', 13, "
      "14, NULL, 15, x'0000111111111111111111111111111111111111111111111111111111111111');"},
+    {4,
+     "INSERT INTO transfers VALUES (1, '00', "
+     "x'0000111111111111111111111111111111111111111111111111111111111111', 1, 0, '', 'a.txt', 9, 9, -1, 5, "
+     "416, "
+     "16, NULL, 0, 0, 1, 1, '/files', 4, '');"},
 };
 
 class MigrationsFrom : public Migrations, public testing::WithParamInterface<std::size_t> {};
@@ -86,6 +91,15 @@ TEST_P(MigrationsFrom, KeepWhatWasStored) {
   if (GetParam() >= 3) {
     EXPECT_EQ(invitations[0].name, "guest");
     EXPECT_EQ(invitations[0].peer, peer_id(0));
+  }
+  const auto transfers =
+      wait<std::vector<TransferRow>>([&](auto done) { store_->load_transfers({}, done); }).value();
+  ASSERT_EQ(transfers.size(), GetParam() >= 4 ? 1U : 0U);
+  if (GetParam() >= 4) {
+    EXPECT_EQ(transfers[0].name, "a.txt");
+    EXPECT_EQ(transfers[0].direction, TransferDirection::incoming);
+    EXPECT_EQ(transfers[0].mode, 0640U);
+    EXPECT_EQ(transfers[0].durable, 4U);
   }
   // The schema works whatever it came from.
   AttemptRow attempt;
