@@ -51,6 +51,8 @@ void Peer::on_relay_online(bool) { impl_->on_relay_online(); }
 void Peer::on_presence(Presence presence) { impl_->on_presence(presence); }
 void Peer::on_network_changed() { impl_->on_network_changed(); }
 void Peer::on_outbox_changed() { impl_->on_outbox_changed(); }
+void Peer::send_file(OutgoingFile file) { impl_->send_file(std::move(file)); }
+void Peer::cancel_incoming_file(const proto::TransferId& id) { impl_->cancel_incoming_file(id); }
 void Peer::set_direct_allowed(bool allowed) { impl_->set_direct_allowed(allowed); }
 void Peer::set_direct_allowed_once(bool allowed) { impl_->set_direct_allowed_once(allowed); }
 void Peer::set_own_relays(std::vector<std::string> urls) { impl_->set_own_relays(std::move(urls)); }
@@ -191,7 +193,10 @@ void Peer::Impl::fail_pings(PeerError error) {
 
 // --- state ---
 
-bool Peer::Impl::demand() const { return config_.wanted || outbox_waiting_ || !pings_.empty(); }
+bool Peer::Impl::demand() const {
+  return config_.wanted || outbox_waiting_ || !pings_.empty() ||
+         std::any_of(files_.begin(), files_.end(), [](const OutgoingFile& f) { return f.source != nullptr; });
+}
 
 Facts Peer::Impl::facts() {
   std::array<std::uint8_t, 4> random{};

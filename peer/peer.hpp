@@ -25,6 +25,7 @@
 #include "net/ice.hpp"
 #include "net/identity.hpp"
 #include "net/quic_connection.hpp"
+#include "peer/file_port.hpp"
 #include "peer/path.hpp"
 #include "peer/ports.hpp"
 #include "proto/candidate.hpp"
@@ -55,6 +56,7 @@ struct PeerConfig {
   bool direct_allowed = true;       // the daemon's and the peer's setting together
   proto::CandidatePolicy candidates;
   std::vector<std::string> own_relays;  // told to the peer as hints, at most 255
+  FileStore* files = nullptr;           // outlives the peer; null: files are neither sent nor taken
 };
 
 enum class PeerState : std::uint8_t { idle, dialing, established, backoff };
@@ -109,6 +111,12 @@ class Peer {
   void on_network_changed();
   // Messages for this peer were added to the store.
   void on_outbox_changed();
+
+  // Offers a file until FileStore is told its outcome; one without a source is withdrawn, which dials nobody.
+  // The same transfer again takes the place of what is on the list.
+  void send_file(OutgoingFile file);
+  // An incoming one that is under way is refused as cancelled.
+  void cancel_incoming_file(const proto::TransferId& id);
 
   // The stored permission. Off takes effect at once: the agent is stopped, the relay carries on.
   void set_direct_allowed(bool allowed);

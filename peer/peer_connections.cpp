@@ -70,6 +70,8 @@ SessionConfig Peer::Impl::session_config() const {
     }
   }
   out.received = received_;
+  out.files = config_.files;
+  out.outgoing = &files_;
   return out;
 }
 

@@ -34,6 +34,8 @@ class Peer::Impl final : private SessionHost {
   void on_presence(Presence presence);
   void on_network_changed();
   void on_outbox_changed();
+  void send_file(OutgoingFile file);
+  void cancel_incoming_file(const proto::TransferId& id);
   void set_direct_allowed(bool allowed);
   void set_direct_allowed_once(bool allowed);
   void set_own_relays(std::vector<std::string> urls);
@@ -97,6 +99,12 @@ class Peer::Impl final : private SessionHost {
   void on_session_pong(std::uint64_t id) override;
   void on_outbox_empty() override { outbox_waiting_ = false; }
 
+  // peer_files.cpp
+  [[nodiscard]] OutgoingFiles::iterator find_file(const proto::TransferId& id);
+  void on_file_delivered(const proto::TransferId& id, const std::string& name) override;
+  void on_file_refused(const proto::TransferId& id, proto::FileRefusal reason) override;
+  void on_file_failed(const proto::TransferId& id, proto::FileWithdrawal reason) override;
+
   // peer_turn.cpp
   void enter() override { ++depth_; }
   void leave() override;
@@ -132,6 +140,7 @@ class Peer::Impl final : private SessionHost {
   base::TimePoint back_off_until_ = base::kNever;
   Presence presence_ = Presence::unknown;
   bool outbox_waiting_;
+  OutgoingFiles files_;
   bool direct_allowed_once_ = true;
   std::string last_error_;
 

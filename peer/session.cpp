@@ -107,7 +107,7 @@ void Session::on_kept() {
   to_relay_ = host_.now() - began_at_;
   // The arbiter at the answering end waits for the control stream: it is to be the first one written.
   if (control_->attached()) start_messages();
-  if (usable()) release_early();
+  if (usable()) on_usable();
 }
 
 void Session::start_messages() {
@@ -127,6 +127,24 @@ void Session::close(net::CloseCode code, std::string_view text) {
   silent_close_ = true;
   enter_stage(Stage::closed);
   quic_->close(code, text);
+}
+
+void Session::on_usable() {
+  const bool with_files = config_.files != nullptr && !files_;
+  FileSink& sink = *this;
+  if (with_files) files_.emplace(*quic_, *config_.files, config_.peer, *config_.outgoing, sink);
+  release_early();
+  if (!with_files || stage_ == Stage::closed) return;
+  if ((hello_->capabilities & proto::kCapabilityFiles) != 0) return files_->start();
+  // A copy: each refusal takes one off the list.
+  for (const OutgoingFile& file : OutgoingFiles(*config_.outgoing)) {
+    host_.on_file_refused(file.offer.id, proto::FileRefusal::policy);
+  }
+}
+
+void Session::end_streams() {
+  streams_.clear();
+  files_.reset();
 }
 
 void Session::fail(std::string_view text) {
@@ -173,6 +191,8 @@ void Session::flush() {
     if (stage_ != Stage::closed) link_.set_outstanding(quic_->outstanding(), now);
   } while (kicked_ && sent < kFlushQuantum);
   more_ = sent >= kFlushQuantum;
+  if (files_) files_->reap();
+  if (stage_ == Stage::closed) end_streams();
   // The farewell had its chance on the direct path.
   if (stage_ == Stage::closed && ice_.running()) ice_.stop();
 }
@@ -182,6 +202,7 @@ base::TimePoint Session::deadline() const {
   if (stage_ == Stage::closed) return base::kNever;
   base::TimePoint due = std::min({quic_->deadline(), link_.deadline(), ice_.deadline()});
   if (sender_) due = std::min(due, sender_->deadline());
+  if (files_) due = std::min(due, files_->deadline());
   return due;
 }
 
@@ -193,6 +214,7 @@ void Session::on_time() {
   if (link_.deadline() <= now) link_.on_time(now);
   ice_.on_time(now);
   if (sender_) sender_->on_time(now);
+  if (files_) files_->on_time(now);
 }
 
 }  // namespace p2pd::peer

@@ -26,6 +26,7 @@
 #include "net/identity.hpp"
 #include "net/quic_connection.hpp"
 #include "peer/control_stream.hpp"
+#include "peer/file_channel.hpp"
 #include "peer/ice_control.hpp"
 #include "peer/link.hpp"
 #include "peer/message_channel.hpp"
@@ -62,6 +63,10 @@ class SessionHost {
   virtual void on_session_path(Session& session, PathKind from, PathKind to, std::string_view reason) = 0;
   virtual void on_session_pong(std::uint64_t id) = 0;
   virtual void on_outbox_empty() = 0;
+  // Outcomes of outgoing files (file_channel.hpp).
+  virtual void on_file_delivered(const proto::TransferId& id, const std::string& name) = 0;
+  virtual void on_file_refused(const proto::TransferId& id, proto::FileRefusal reason) = 0;
+  virtual void on_file_failed(const proto::TransferId& id, proto::FileWithdrawal reason) = 0;
 
   // Around what reaches the session from elsewhere than the owner (agent, store); the last leave() flushes.
   // leave_unflushed() is followed by another pair soon.
@@ -84,13 +89,16 @@ struct SessionConfig {
   proto::CandidatePolicy candidates;
   std::vector<std::string> own_relays;
   std::weak_ptr<const ReceivedTeller> received;
+  FileStore* files = nullptr;               // null: files are neither sent nor taken
+  const OutgoingFiles* outgoing = nullptr;  // there when `files` is
 };
 
 class Session final : private net::QuicEvents,
                       private LinkSink,
                       private net::IceEvents,
                       private IceControlSink,
-                      private MessageSink {
+                      private MessageSink,
+                      private FileSink {
  public:
   enum class Stage : std::uint8_t { handshaking, confirmed, kept, closed };
 
@@ -120,6 +128,10 @@ class Session final : private net::QuicEvents,
   void on_relay_online(bool online);
   void on_network_changed();
   void on_outbox_changed();
+  void on_files_changed();
+  // The entry of the list of outgoing files is another than it was, or gone.
+  void restart_file(const proto::TransferId& id);
+  void cancel_incoming_file(const proto::TransferId& id);
   // A handshake without an answer so far: repeats the first packet now, and counts its time from now.
   void hurry();
   // Answered by on_session_pong; 0 is for "are you there", answered by nothing but silence's end.
@@ -163,13 +175,17 @@ class Session final : private net::QuicEvents,
   void enter_stage(Stage stage);
   void on_kept();
   void start_messages();
+  // Kept, and the peer has said hello.
+  void on_usable();
+  // The connection is closed: transfers go on over another.
+  void end_streams();
   void fail(std::string_view text);
 
   // session.cpp: QUIC
   void on_confirmed() override;
   void on_stream_opened(net::StreamId id) override;
   void on_stream_data(net::StreamId id, base::ByteView data, bool fin) override;
-  void on_stream_acknowledged(net::StreamId, std::size_t) override {}
+  void on_stream_acknowledged(net::StreamId id, std::size_t count) override;
   void on_stream_reset(net::StreamId id, std::uint64_t code) override;
   void on_stream_stopped(net::StreamId id, std::uint64_t code) override;
   void on_stream_closed(net::StreamId id) override;
@@ -192,6 +208,15 @@ class Session final : private net::QuicEvents,
   void on_messages_delivered(std::uint64_t up_to) override;
   void on_outbox_empty() override { host_.on_outbox_empty(); }
   void on_store_answered() override;
+  void on_file_delivered(const proto::TransferId& id, const std::string& name) override {
+    host_.on_file_delivered(id, name);
+  }
+  void on_file_refused(const proto::TransferId& id, proto::FileRefusal reason) override {
+    host_.on_file_refused(id, reason);
+  }
+  void on_file_failed(const proto::TransferId& id, proto::FileWithdrawal reason) override {
+    host_.on_file_failed(id, reason);
+  }
   void adopt_stream(net::StreamId id, StreamHandler& handler) override;
   void drop_stream(net::StreamId id) override { streams_.erase(id); }
 
@@ -243,6 +268,7 @@ class Session final : private net::QuicEvents,
   std::unique_ptr<net::QuicConnection> quic_;
   std::optional<ControlStream> control_;
   std::optional<MessageSender> sender_;
+  std::optional<FileChannel> files_;
   std::map<net::StreamId, Stream> streams_;
   std::optional<net::StreamId> incoming_messages_;
 };

@@ -17,6 +17,7 @@ constexpr net::StreamId kControlStream{0};
 // Held for streams that overtook the hello or the `keep`; an honest peer sends a round trip's worth.
 constexpr std::size_t kMaxEarly = 4 * 1024 * 1024;
 constexpr std::uint32_t kCapabilities = proto::kCapabilityMessages;
+constexpr std::uint32_t kWithFiles = kCapabilities | proto::kCapabilityFiles;
 
 }  // namespace
 
@@ -24,7 +25,7 @@ constexpr std::uint32_t kCapabilities = proto::kCapabilityMessages;
 
 void Session::attach_control(net::StreamId id) {
   proto::ControlHello hello;
-  hello.capabilities = kCapabilities;
+  hello.capabilities = config_.files != nullptr ? kWithFiles : kCapabilities;
   hello.instance = config_.instance;
   hello.message_epoch = config_.message_epoch;
   hello.direct_allowed = config_.direct_allowed;
@@ -92,7 +93,7 @@ base::Result<> Session::handle_hello(const proto::ControlHello& hello) {
   peer_allows_direct_ = hello.direct_allowed;
   update_ice("hello");
   host_.on_session_hello(*this);
-  if (usable()) release_early();
+  if (usable()) on_usable();
   return {};
 }
 
@@ -131,6 +132,11 @@ void Session::on_stream_data(net::StreamId id, base::ByteView data, bool fin) {
   } else {
     hold_early(found->second, data, fin);
   }
+}
+
+void Session::on_stream_acknowledged(net::StreamId id, std::size_t) {
+  const auto found = streams_.find(id);
+  if (found != streams_.end() && found->second.handler != nullptr) found->second.handler->on_acknowledged();
 }
 
 void Session::on_stream_reset(net::StreamId id, std::uint64_t code) { refuse(id, code); }
@@ -215,6 +221,10 @@ bool Session::open_handler(net::StreamId id, std::uint8_t kind) {
       stream.owned = std::make_unique<MessageReceiver>(*quic_, store_, config_.peer, hello_->message_epoch,
                                                        id, sink, config_.received);
       break;
+    case proto::StreamKind::files:
+      if (!files_) return false;
+      stream.owned = files_->receive(id);
+      break;
   }
   stream.handler = stream.owned.get();
   return true;
@@ -233,6 +243,18 @@ void Session::on_store_answered() {
 
 void Session::on_outbox_changed() {
   if (sender_ && stage_ == Stage::kept) sender_->on_outbox_changed();
+}
+
+void Session::on_files_changed() {
+  if (files_ && stage_ == Stage::kept) files_->on_files_changed();
+}
+
+void Session::restart_file(const proto::TransferId& id) {
+  if (files_ && stage_ == Stage::kept) files_->restart(id);
+}
+
+void Session::cancel_incoming_file(const proto::TransferId& id) {
+  if (files_ && stage_ == Stage::kept) files_->cancel_incoming(id);
 }
 
 }  // namespace p2pd::peer

@@ -16,6 +16,8 @@ class StreamHandler {
   // In order. The handler returns the credit by QuicConnection::consume, as far as it can hold more. False:
   // the bytes break the protocol, and the connection is to be closed.
   [[nodiscard]] virtual bool on_data(base::ByteView data, bool fin) = 0;
+  // Bytes of what was written were acknowledged.
+  virtual void on_acknowledged() {}
   // The other end will send no more (RESET_STREAM), or wants no more (STOP_SENDING).
   virtual void on_refused(std::uint64_t code) = 0;
   virtual void on_ended() = 0;
