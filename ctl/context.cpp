@@ -34,11 +34,11 @@ base::Duration Context::timeout_or(base::Duration otherwise) const {
 }
 
 CtlResult<JsonPtr> Context::call(std::string_view method, const nlohmann::json& params,
-                                 std::optional<base::TimePoint> deadline) {
+                                 std::optional<base::TimePoint> deadline, int descriptor) {
   const CtlResult<void> connected = connect();
   if (!connected) return connected.error();
   const base::TimePoint until = deadline.value_or(options_.timeout ? end_ : base::Clock::now() + kAnswer);
-  ipc::CallResult<JsonPtr> result = client_->call(method, params, until);
+  ipc::CallResult<JsonPtr> result = client_->call(method, params, until, descriptor);
   if (!result) return to_failure(result.error());
   if (!(*result)->is_object())
     return Failure{ExitCode::refused, "p2pd's answer is not an object: is it p2pd?"};

@@ -42,10 +42,12 @@ class Context {
   // When the whole command has to be over: --timeout after its start, or never.
   [[nodiscard]] base::TimePoint end() const { return end_; }
 
+  // The next call connects anew; subscriptions are gone.
+  void disconnect() { client_.reset(); }
   // One answer of the daemon, by `deadline` or, without one, by the command's end, which is in 30 s without
-  // --timeout.
+  // --timeout. `descriptor` goes beside the request.
   [[nodiscard]] CtlResult<JsonPtr> call(std::string_view method, const nlohmann::json& params,
-                                        std::optional<base::TimePoint> deadline = {});
+                                        std::optional<base::TimePoint> deadline = {}, int descriptor = -1);
   // `call` for methods in which the daemon itself waits up to `wait` (as `timeout_ms`): its own answer should
   // come first.
   [[nodiscard]] CtlResult<JsonPtr> call_waiting(std::string_view method, nlohmann::json params,

@@ -1,6 +1,7 @@
 #include "ipc/client.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -45,6 +46,25 @@ bool wait_for(int fd, short events, TimePoint deadline) {
   }
 }
 
+// As send(); `descriptor` goes with the first byte unless it is negative.
+ssize_t send_some(int socket, std::string_view data, int descriptor) {
+  iovec part{const_cast<char*>(data.data()), data.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (descriptor >= 0) {
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &descriptor, sizeof(int));
+  }
+  return ::sendmsg(socket, &message, MSG_NOSIGNAL);
+}
+
 CallError connect_error(const std::string& path, int error) {
   const std::string at = path + " (" + std::strerror(error) + ")";
   if (error == EACCES || error == EPERM) return fail(Kind::no_access, "you may not use the socket " + at);
@@ -72,9 +92,10 @@ CallResult<Client> Client::connect(const std::string& path) {
 }
 
 CallResult<std::shared_ptr<nlohmann::json>> Client::call(std::string_view method,
-                                                         const nlohmann::json& params, TimePoint deadline) {
+                                                         const nlohmann::json& params, TimePoint deadline,
+                                                         int descriptor) {
   const std::string id = std::to_string(++last_id_);
-  const CallResult<void> sent = send_line(encode_request(id, method, params) + "\n", deadline);
+  const CallResult<void> sent = send_line(encode_request(id, method, params) + "\n", deadline, descriptor);
   // A daemon that refuses a client says why before it closes: what it wrote is still there to read.
   if (!sent && sent.error().kind != Kind::disconnected) return sent.error();
   for (;;) {
@@ -108,11 +129,12 @@ CallResult<Notification> Client::next(TimePoint deadline) {
   }
 }
 
-CallResult<void> Client::send_line(std::string line, TimePoint deadline) {
+CallResult<void> Client::send_line(std::string line, TimePoint deadline, int descriptor) {
   std::string_view rest = line;
   while (!rest.empty()) {
-    const ssize_t count = ::send(socket_.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
+    const ssize_t count = send_some(socket_.get(), rest, descriptor);
     if (count >= 0) {
+      descriptor = -1;
       rest.remove_prefix(static_cast<std::size_t>(count));
     } else if (errno == EAGAIN) {
       if (!wait_for(socket_.get(), POLLOUT, deadline))

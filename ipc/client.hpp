@@ -43,16 +43,18 @@ class Client {
  public:
   [[nodiscard]] static CallResult<Client> connect(const std::string& path);
 
+  // `descriptor`, where there is one, goes beside the request; it stays the caller's.
   [[nodiscard]] CallResult<std::shared_ptr<nlohmann::json>> call(std::string_view method,
                                                                  const nlohmann::json& params,
-                                                                 base::TimePoint deadline);
+                                                                 base::TimePoint deadline,
+                                                                 int descriptor = -1);
   // The next notification, from those kept or from the socket.
   [[nodiscard]] CallResult<Notification> next(base::TimePoint deadline);
 
  private:
   explicit Client(base::Descriptor socket) : socket_(std::move(socket)) {}
 
-  [[nodiscard]] CallResult<void> send_line(std::string line, base::TimePoint deadline);
+  [[nodiscard]] CallResult<void> send_line(std::string line, base::TimePoint deadline, int descriptor);
   [[nodiscard]] CallResult<Answer> read_answer(base::TimePoint deadline);
 
   base::Descriptor socket_;
