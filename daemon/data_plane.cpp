@@ -16,6 +16,7 @@ DataPlane::DataPlane(Config config)
     : work_(boost::asio::make_work_guard(io_)),
       uplink_(config.to_relays),
       messages_(config.store, io_, std::move(config.news)),
+      files_(config.files, config.control, io_.get_executor()),
       observer_(config.observer, config.control),
       shared_{io_, std::move(config.ice), config.debug, uplink_, messages_, observer_},
       from_relays_(io_.get_executor(), kFromRelays, [this](RelayDatagram datagram) {
@@ -39,6 +40,7 @@ void DataPlane::relay_datagram(RelayDatagram datagram) {
 }
 
 void DataPlane::add(peer::PeerConfig config) {
+  config.files = &files_;
   const base::PeerId id = config.peer;
   nodes_.insert_or_assign(id, std::make_unique<PeerNode>(shared_, std::move(config)));
 }

@@ -13,6 +13,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "base/mailbox.hpp"
+#include "daemon/file_bridge.hpp"
 #include "daemon/message_bridge.hpp"
 #include "daemon/peer_node.hpp"
 #include "daemon/posted_observer.hpp"
@@ -27,6 +28,7 @@ class DataPlane {
     net::IceConfig ice;
     bool debug = false;
     store::Store& store;
+    FileBoard& files;
     MessageNews news;
     peer::PeerObserver& observer;  // called on `control`
     boost::asio::any_io_executor control;
@@ -38,6 +40,7 @@ class DataPlane {
   DataPlane(const DataPlane&) = delete;
   DataPlane& operator=(const DataPlane&) = delete;
 
+  [[nodiscard]] boost::asio::any_io_executor executor() { return io_.get_executor(); }
   void start();
   // Runs `task` on the plane's thread.
   void post(std::function<void(DataPlane&)> task);
@@ -69,6 +72,7 @@ class DataPlane {
   std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> work_;
   RelayUplink uplink_;
   MessageBridge messages_;
+  FileBridge files_;
   PostedObserver observer_;
   PeerNode::Shared shared_;
   base::Mailbox<RelayDatagram> from_relays_;

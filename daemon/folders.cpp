@@ -43,9 +43,11 @@ Folders default_folders() {
   if (out.system_service) {
     out.state = state.empty() ? "/var/lib/p2pd" : state;
     out.socket = fs::path(runtime.empty() ? "/run/p2pd" : runtime) / "p2pd.sock";
+    out.downloads = out.state / "files";
     return out;
   }
   if (const fs::path home = xdg("XDG_STATE_HOME", ".local/state"); !home.empty()) out.state = home / "p2pd";
+  out.downloads = xdg("XDG_DOWNLOAD_DIR", "Downloads");
   if (const std::string dir = environment("XDG_RUNTIME_DIR"); !dir.empty())
     out.socket = fs::path(dir) / "p2pd/p2pd.sock";
   return out;

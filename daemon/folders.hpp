@@ -14,8 +14,9 @@ namespace p2pd::daemon {
 
 struct Folders {
   bool system_service = false;
-  std::filesystem::path state;   // empty: the environment names no place
-  std::filesystem::path socket;  // empty: likewise
+  std::filesystem::path state;      // empty: the environment names no place
+  std::filesystem::path socket;     // empty: likewise
+  std::filesystem::path downloads;  // of received files; empty: likewise
 };
 // A system service is what systemd gave its folders (STATE_DIRECTORY, RUNTIME_DIRECTORY), or root outside a
 // session (no XDG_RUNTIME_DIR).

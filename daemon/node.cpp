@@ -16,6 +16,7 @@
 #include "daemon/folders.hpp"
 #include "daemon/rpc.hpp"
 #include "daemon/status_json.hpp"
+#include "proto/file_name.hpp"
 
 namespace p2pd::daemon {
 namespace {
@@ -82,6 +83,11 @@ Node::Node(asio::io_context& io, Options options, Sources sources, base::Descrip
       book_, *store_, *events_,
       [this](const PeerId& id, const std::vector<std::string>& urls) { hints_changed(id, urls); });
   board_->watch_all([this] { service_.changed(); });
+  files_ = std::make_unique<FileBoard>(
+      FileBoard::Config{options_.download_dir.string(),
+                        std::string(proto::kPartialPrefix) + identity_->id().text().substr(0, 12) + "-",
+                        options_.file_quota, options_.disk_reserve},
+      io_, book_, *store_, *events_, file_worker_, static_cast<FilePeers&>(*this));
   to_relays_ = std::make_unique<base::Mailbox<RelayDatagram>>(
       io_.get_executor(), kToRelays, [this](const RelayDatagram& datagram) { hub_->send(datagram); });
   make_planes();
@@ -92,6 +98,7 @@ Node::Node(asio::io_context& io, Options options, Sources sources, base::Descrip
   add_invite_methods(methods_, *this);
   add_connect_methods(methods_, *this);
   add_message_methods(methods_, *this);
+  add_file_methods(methods_, *this);
   events_->add_methods(methods_);
   if (debug_wanted()) add_debug_methods(methods_, *this);
   ipc::ServerOptions server;
@@ -106,6 +113,7 @@ void Node::make_planes() {
       .ice = {},
       .debug = debug_wanted(),
       .store = *store_,
+      .files = *files_,
       .news = {.delivered =
                    [this](const PeerId& id, const std::vector<store::OutboxRef>& messages) {
                      asio::post(io_, [this, id, messages] { board_->messages_delivered(id, messages); });
@@ -173,11 +181,16 @@ void Node::load_peers() {
     }
     for (store::PeerRow& row : *rows) book_.put(known_peer(std::move(row)));
   });
+  store_->load_transfers(post_here(), [this](Result<std::vector<store::TransferRow>> rows) {
+    if (rows) return files_->load(std::move(*rows));
+    base::log::error("store", "the file transfers cannot be read", {{"error", rows.error().message()}});
+  });
   store_->outbox_counts(post_here(), [this](Result<std::vector<store::OutboxCount>> counts) {
     if (counts) {
       for (const auto& count : *counts) board_->set_waiting(count.peer, count.messages);
     }
     for (const auto& [id, peer] : book_.all()) begin_peer(peer);
+    files_->start();
     service_.ready();
   });
 }
@@ -278,6 +291,7 @@ void Node::peer_removed(const PeerId& id) {
   book_.erase(id);
   hub_->remove_peer(id);
   board_->forget(id);
+  files_->forget(id);
   plane_of(id).post([id](DataPlane& plane) { plane.remove(id, net::CloseCode::removed); });
 }
 
@@ -298,6 +312,16 @@ void Node::hints_changed(const PeerId& id, const std::vector<std::string>& urls)
       base::log::warn("store", "a peer's relays were not kept", {{"error", stored.error().message()}});
   });
 }
+
+void Node::send_file(const PeerId& peer, peer::OutgoingFile file) {
+  with_peer(peer, [file = std::move(file)](PeerNode& node) { node.peer().send_file(file); });
+}
+
+void Node::cancel_incoming_file(const PeerId& peer, const proto::TransferId& id) {
+  with_peer(peer, [id](PeerNode& node) { node.peer().cancel_incoming_file(id); });
+}
+
+asio::any_io_executor Node::thread_of(const PeerId& peer) { return plane_of(peer).executor(); }
 
 void Node::on_relay_datagram(RelayDatagram datagram) {
   const PeerId peer = datagram.peer;
@@ -402,6 +426,7 @@ asio::awaitable<void> Node::stop() {
   service_.stopping();
   co_await server_->stop();
   pairings_->stop();
+  files_->stop();
   tasks_.cancel();
   co_await tasks_.join();
   co_await stop_planes();
@@ -409,6 +434,7 @@ asio::awaitable<void> Node::stop() {
   co_await asio::post(io_, asio::use_awaitable);
   co_await hub_->stop();
   to_relays_->close();
+  file_worker_.stop();
   store_->stop();
   base::log::info("daemon", "stopped");
 }

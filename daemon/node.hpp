@@ -20,6 +20,7 @@
 #include "base/task_group.hpp"
 #include "daemon/address_book.hpp"
 #include "daemon/data_plane.hpp"
+#include "daemon/file_board.hpp"
 #include "daemon/options.hpp"
 #include "daemon/pairings.hpp"
 #include "daemon/peer_board.hpp"
@@ -30,7 +31,7 @@
 
 namespace p2pd::daemon {
 
-class Node final : private RelayHubEvents, private ipc::EventSource {
+class Node final : private RelayHubEvents, private ipc::EventSource, private FilePeers {
  public:
   // What it has of the program around it.
   struct Sources {
@@ -60,6 +61,7 @@ class Node final : private RelayHubEvents, private ipc::EventSource {
   [[nodiscard]] PeerBoard& board() { return *board_; }
   [[nodiscard]] Pairings& pairings() { return *pairings_; }
   [[nodiscard]] store::Store& store() { return *store_; }
+  [[nodiscard]] FileBoard& files() { return *files_; }
   [[nodiscard]] ipc::EventHub& events() { return *events_; }
   [[nodiscard]] const ipc::MethodTable& methods() const { return methods_; }
   // For completions of the store and of peers: runs them on the control thread.
@@ -94,6 +96,10 @@ class Node final : private RelayHubEvents, private ipc::EventSource {
   void snapshot(const std::vector<std::string>& topics, const std::optional<std::string>& peer,
                 std::function<void(const nlohmann::json&)> done) override;
 
+  void send_file(const base::PeerId& peer, peer::OutgoingFile file) override;
+  void cancel_incoming_file(const base::PeerId& peer, const proto::TransferId& id) override;
+  [[nodiscard]] boost::asio::any_io_executor thread_of(const base::PeerId& peer) override;
+
   [[nodiscard]] DataPlane& plane_of(const base::PeerId& id);
   void make_planes();
   void make_pairings();
@@ -124,6 +130,8 @@ class Node final : private RelayHubEvents, private ipc::EventSource {
   std::unique_ptr<ipc::EventHub> events_;
   std::unique_ptr<PeerBoard> board_;
   std::unique_ptr<Pairings> pairings_;
+  FileWorker file_worker_;
+  std::unique_ptr<FileBoard> files_;
   std::unique_ptr<base::Mailbox<RelayDatagram>> to_relays_;
   std::vector<std::unique_ptr<DataPlane>> planes_;
   boost::asio::steady_timer resolve_pause_;

@@ -38,6 +38,10 @@ constexpr OptionRow kTable[] = {
      "off: no UDP socket is opened and no address is told, all goes by relay", true},
     {"presence", "contacts|none", false, false, "contacts",
      "whom the relays tell that this machine is online", true},
+    {"download-dir", "DIR", false, false, "", "folder where received files are put"},
+    {"file-quota", "SIZE", false, false, "256G",
+     "what one peer may send in a day and have unfinished, together; K, M, G, T are powers of 1,024"},
+    {"disk-reserve", "SIZE", false, false, "256M", "what received files leave free on their disk"},
     {"workers", "N", false, false, "1", "data-plane threads, 1 to 64"},
     {"allow-loopback", "", false, false, "off",
      "use loopback addresses as candidates: to try two daemons on one machine"},
@@ -157,11 +161,32 @@ void read_places(Reader& reader, Options& out) {
   if (out.socket.empty()) reader.wrong("no place for the socket: set XDG_RUNTIME_DIR, or give --socket");
 }
 
+void read_files(Reader& reader, Options& out) {
+  const auto folder = reader.one("download-dir");
+  out.download_dir = folder ? folder->text : default_folders().downloads.string();
+  if (out.download_dir.empty()) out.download_dir = out.state_dir / "files";
+  std::error_code failed;
+  out.download_dir = std::filesystem::absolute(out.download_dir, failed);
+  if (failed) reader.wrong(fmt::format("download-dir: {}", failed.message()));
+  for (const auto& [name, target] :
+       {std::pair{"file-quota", &out.file_quota}, std::pair{"disk-reserve", &out.disk_reserve}}) {
+    const auto value = reader.one(name);
+    if (!value) continue;
+    const auto size = parse_size(value->text);
+    if (size) {
+      *target = *size;
+    } else {
+      reader.wrong(*value, fmt::format("{}: {}", name, size.error().context));
+    }
+  }
+}
+
 Options interpret(OptionSources& sources) {
   Reader reader(sources);
   Options out;
   out.files = sources.files;
   read_places(reader, out);
+  read_files(reader, out);
   read_network(reader, out);
   reader.choice("direct", "on", "off", out.direct);
   reader.choice("presence", "contacts", "none", out.presence);
@@ -188,6 +213,28 @@ Options interpret(OptionSources& sources) {
 }  // namespace
 
 std::span<const OptionRow> option_table() { return kTable; }
+
+Result<std::uint64_t> parse_size(std::string_view text) {
+  constexpr std::string_view kUnits = "KMGT";
+  constexpr std::uint64_t kMost = 1ULL << 60;
+  const auto fault = [text] {
+    return invalid(fmt::format("'{}' is not a size: write bytes, or a number with K, M, G or T", text));
+  };
+  std::string_view digits = text;
+  unsigned shift = 0;
+  if (!digits.empty() && kUnits.find(digits.back()) != std::string_view::npos) {
+    shift = 10 * (static_cast<unsigned>(kUnits.find(digits.back())) + 1);
+    digits.remove_suffix(1);
+  }
+  std::uint64_t value = 0;
+  if (digits.empty() || digits.size() > 19) return fault();
+  for (const char c : digits) {
+    if (c < '0' || c > '9') return fault();
+    value = value * 10 + static_cast<std::uint64_t>(c - '0');
+  }
+  if (value > kMost >> shift) return fault();
+  return value << shift;
+}
 
 Result<HostPort> parse_host_port(std::string_view text, std::uint16_t default_port) {
   HostPort out;
@@ -273,6 +320,9 @@ std::vector<Setting> settings(const Options& options) {
   out.push_back({"stun", std::move(stun)});
   out.push_back({"direct", {options.direct ? "on" : "off"}});
   out.push_back({"presence", {options.presence ? "contacts" : "none"}});
+  out.push_back({"download-dir", {options.download_dir.string()}});
+  out.push_back({"file-quota", {std::to_string(options.file_quota)}});
+  out.push_back({"disk-reserve", {std::to_string(options.disk_reserve)}});
   out.push_back({"workers", {std::to_string(options.workers)}});
   out.push_back({"allow-loopback", {options.allow_loopback ? "on" : "off"}});
   out.push_back({"log-level", {std::string(base::log::to_string(options.log_level))}});

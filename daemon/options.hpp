@@ -28,7 +28,10 @@ struct Options {
   std::vector<std::filesystem::path> files;  // that were read, weakest first
   std::filesystem::path state_dir;
   std::filesystem::path socket;
-  bool system_service = false;  // the system's folders are used, not a user's
+  std::filesystem::path download_dir;         // of received files, absolute
+  std::uint64_t file_quota = 256ULL << 30;    // bytes a peer may send in a day and have unfinished
+  std::uint64_t disk_reserve = 256ULL << 20;  // bytes that received files leave free
+  bool system_service = false;                // the system's folders are used, not a user's
   std::vector<net::RelayUrl> relays;
   std::string relay_ca;
   std::size_t relay_ca_content = 0;  // a hash of what is in the file, to see that it changed
@@ -59,6 +62,8 @@ struct OptionRow {
 // Reads all sources. The error's context has every mistake, each a line that names its place, the option,
 // what is wrong with the value and what is allowed.
 [[nodiscard]] base::Result<Options> read_options(int argc, const char* const* argv);
+// Bytes: a number alone, or with K, M, G or T (powers of 1,024). Errors: not so, or over 2^60.
+[[nodiscard]] base::Result<std::uint64_t> parse_size(std::string_view text);
 // "host:port", "[v6]:port", "host" (then `default_port`).
 [[nodiscard]] base::Result<HostPort> parse_host_port(std::string_view text, std::uint16_t default_port);
 [[nodiscard]] std::string help_text();

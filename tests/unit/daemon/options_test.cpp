@@ -158,7 +158,8 @@ TEST_F(OptionsTest, TheShippedFileNamesEveryOptionAtItsDefault) {
     if (row.command_line_only) continue;
     EXPECT_NE(("\n" + uncommented).find("\n" + std::string(row.name) + " ="), std::string::npos) << row.name;
   }
-  const std::vector<const char*> places = {"--state-dir", "/var/lib/p2pd", "--socket", "/run/p2pd/p2pd.sock"};
+  const std::vector<const char*> places = {"--state-dir",         "/var/lib/p2pd",  "--socket",
+                                           "/run/p2pd/p2pd.sock", "--download-dir", "/var/lib/p2pd/files"};
   const auto defaults = read(places);
   ASSERT_TRUE(defaults) << defaults.error().message();
   const fs::path file = home / "shipped.conf";
