@@ -35,6 +35,7 @@ CtlResult<ExitCode> run_call(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_completion(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_connect(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_disconnect(Context& context, const Arguments& arguments);
+CtlResult<ExitCode> run_file(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_help(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_history(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_id(Context& context, const Arguments& arguments);
@@ -46,6 +47,8 @@ CtlResult<ExitCode> run_ping(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_recv(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_reload(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_send(Context& context, const Arguments& arguments);
+// `send P --file PATH`; command_message.cpp's run_send comes here.
+CtlResult<ExitCode> run_send_file(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_status(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_version(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_wait(Context& context, const Arguments& arguments);

@@ -17,7 +17,8 @@ constexpr std::size_t kMaxMessage = 1024 * 1024;
 constexpr std::size_t kMaxTextAsJson = 1536 * 1024;
 
 Failure too_large() {
-  return {ExitCode::refused, "a message has at most 1 MiB (1048576 bytes): send it in several"};
+  return {ExitCode::refused,
+          "a message has at most 1 MiB (1048576 bytes): send it in several, or as a file with --file"};
 }
 
 CtlResult<std::string> read_body(std::istream& in) {
@@ -74,6 +75,11 @@ CtlResult<ExitCode> cancel(Context& context, const std::string& id) {
 }  // namespace
 
 CtlResult<ExitCode> run_send(Context& context, const Arguments& arguments) {
+  if (arguments.has("--file")) return run_send_file(context, arguments);
+  if (arguments.has("--name")) return Failure{ExitCode::usage, "--name goes with --file"};
+  if (arguments.operands().size() != 2) {
+    return Failure{ExitCode::usage, "usage: p2pctl send P TEXT|- or p2pctl send P --file PATH|-"};
+  }
   std::string body = arguments.operand(1);
   if (body == "-") {
     CtlResult<std::string> read = read_body(context.environment().in);

@@ -31,7 +31,11 @@ constexpr std::array kConnectOptions{
            "how far to wait, relay by default; 10 s unless --timeout says otherwise"},
     Option{"--no-direct", "", "this connection stays on the relay"}};
 constexpr std::array kStatusOptions{Option{"--watch", "", "again after every change, until interrupted"}};
-constexpr std::array kSendOptions{Option{"--no-direct", "", "a connection this dials stays on the relay"}};
+constexpr std::array kSendOptions{
+    Option{"--file", "PATH", "send this file; - is standard input, which is read to its end first"},
+    Option{"--name", "NAME", "what the file is called there; as here by default, stdin for -"},
+    Option{"--no-direct", "", "a connection this dials stays on the relay"}};
+constexpr std::array kFileOptions{Option{"--all", "", "list those that are over, too"}};
 constexpr std::array kRecvOptions{
     Option{"--follow", "", "go on with messages as they come, until interrupted"},
     Option{"--ack", "", "remove from the inbox what was printed"}};
@@ -67,12 +71,17 @@ constexpr std::array kCommands{
             run_disconnect},
     Command{"status", "[P] [--watch]", "relays, peers, paths, round trips, and why a path is not direct",
             kStatusOptions, 0, 1, run_status},
-    Command{"send", "P TEXT|- [--no-direct]",
-            "queues a message of at most 1 MiB, from the command line or from standard input; prints its ID",
-            kSendOptions, 2, 2, run_send},
+    Command{
+        "send", "P TEXT|- | P --file PATH|- [--name NAME] [--no-direct]",
+        "queues a message of at most 1 MiB, from the command line or from standard input, and prints its ID; "
+        "or sends a file, and waits until the receiver has it under its name. Interrupted, a transfer goes "
+        "on without p2pctl; the same command comes back to it",
+        kSendOptions, 1, 2, run_send},
     Command{"recv", "[P] [--follow] [--ack]", "prints the inbox, of all peers or of one", kRecvOptions, 0, 1,
             run_recv},
     Command{"outbox", "[list | cancel ID]", "messages that are not delivered yet", {}, 0, 2, run_outbox},
+    Command{"file", "[list [--all] | cancel ID]", "file transfers that are under way", kFileOptions, 0, 2,
+            run_file},
     Command{"ping", "P [-c N] [--until-direct]", "round trips to a peer, each with the path it took",
             kPingOptions, 1, 1, run_ping},
     Command{

@@ -19,6 +19,7 @@ struct Environment {
   std::function<std::optional<std::string>(const std::string& name)> variable;
   std::function<void(base::Duration)> pause;  // between pings
   std::string system_socket = "/run/p2pd/p2pd.sock";
+  bool err_is_terminal = false;
 };
 
 }  // namespace p2pd::ctl

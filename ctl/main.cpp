@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
     const char* const value = std::getenv(name.c_str());
     return value == nullptr ? std::nullopt : std::optional<std::string>(value);
   };
+  environment.err_is_terminal = ::isatty(STDERR_FILENO) == 1;
   environment.pause = [](base::Duration duration) { std::this_thread::sleep_for(duration); };
   return static_cast<int>(ctl::run(std::vector<std::string>(argv + 1, argv + argc), environment));
 }
