@@ -34,6 +34,8 @@ base::Result<std::string> make_archive(const std::vector<ArchiveFile>& files) {
   const std::unique_ptr<archive, FreeArchive> tar(archive_write_new());
   if (archive_write_add_filter_gzip(tar.get()) != ARCHIVE_OK ||
       archive_write_set_format_pax_restricted(tar.get()) != ARCHIVE_OK ||
+      // No zeros behind the compressed stream.
+      archive_write_set_bytes_in_last_block(tar.get(), 1) != ARCHIVE_OK ||
       archive_write_open(tar.get(), &out, nullptr, append, nullptr) != ARCHIVE_OK) {
     return failure(tar.get());
   }

@@ -21,9 +21,13 @@ class Service {
   void ready();
   // Something that the status line shows may have changed: it is told within a second, if it has.
   void changed();
-  // Before and after the configuration is read again; both are needed.
-  void reloading() const { manager_.reloading(); }
-  void reloaded() const { manager_.ready(); }
+  // Before and after the configuration is read again; both are needed. Before ready() nobody is told.
+  void reloading() const {
+    if (ready_) manager_.reloading();
+  }
+  void reloaded() const {
+    if (ready_) manager_.ready();
+  }
   void stopping();
 
   // base::HealthCheck of the whole daemon: the data planes and the store answer.

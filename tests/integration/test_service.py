@@ -102,6 +102,13 @@ class Service(LabCase):
             alice.kill()
             self.assertFalse(select.select([self.manager.socket], [], [], 0)[0])
 
+    def test_a_stop_ends_whatever_hangs(self):
+        for thread in ("data plane", "store"):
+            alice = self.lab.daemon(thread.replace(" ", "-"), [], env={"P2PD_DEBUG": "1"})
+            alice.ctl("call", "debug.hang", json.dumps({"thread": thread}))
+            self.assertEqual(alice.kill(signal.SIGTERM), 1)
+            self.assertRegex(alice.log(), "ending without them|could not stop in 5 seconds")
+
     def test_a_watchdog_of_another_process_is_not_ours(self):
         alice = self.lab.daemon("alice", [], start=False)
         self.manager.environment["WATCHDOG_PID"] = "1"
