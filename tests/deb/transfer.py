@@ -83,7 +83,7 @@ class Pair:
 
     def kill(self, host, unit):
         before = host.ctl("show", "-P", "MainPID", unit)
-        host.run("systemctl", "kill", "-s", "KILL", unit)
+        host.run("kill", "-KILL", before)
         machine.until(lambda: host.ctl("show", "-P", "MainPID", unit) not in (before, "0")
                       and host.ctl("is-active", unit) == "active", f"{unit} on {host.name} to be started again")
 
@@ -99,7 +99,6 @@ class Pair:
 def send_through_kills(pair, size):
     """Each of the five is killed once, at a later part of the file each time."""
     sending = pair.sender()
-    watching = pair.bob.start("p2pctl", "watch", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def reached(eighths):
         machine.until(lambda: pair.received() >= size * eighths // 8 or sending.poll() is not None,
@@ -115,11 +114,14 @@ def send_through_kills(pair, size):
     reached(3)
     step("the sender's p2pd is killed; its p2pctl hands it the file again")
     pair.kill(pair.alice, "p2pd")
+    # Begun only now: the death of its daemon ends what watches it.
+    watching = pair.bob.start("p2pctl", "watch", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    watching.stdout.readline()
     reached(5)
     step("both p2pctl are killed; the same command typed again takes up the transfer")
     for host, typed in ((pair.alice, sending), (pair.bob, watching)):
         host.run("pkill", "-KILL", "-x", "p2pctl")
-        typed.wait()
+        typed.communicate()
     sending = pair.sender()
     said, _ = sending.communicate(timeout=PATIENCE)
     require(sending.returncode == 0, f"p2pctl send ended with status {sending.returncode}:\n{said}")
