@@ -49,7 +49,8 @@ CtlResult<ExitCode> list(Context& context, const Operands& operands) {
                     relays.empty() ? "-" : relays});
   }
   if (rows.size() == 1) {
-    context.err() << "no peer yet: add one with `p2pctl peer add NAME ID`\n";
+    context.err() << "no peer yet: pair with one by `p2pctl invite` and `p2pctl accept`, or `p2pctl peer add "
+                     "NAME ID`\n";
   } else {
     print_table(context.out(), rows, context.paint());
   }

@@ -66,7 +66,7 @@ void print_all(Context& context, const json& status) {
   context.out() << "p2pd " << field(status, "version") << "  " << field(status, "peer_id") << "\n";
   print_relays(context, member(status, "relays"));
   const json& peers = member(status, "peers");
-  if (peers.empty()) context.out() << "no peer yet: add one with `p2pctl peer add NAME ID`\n";
+  if (peers.empty()) context.out() << "no peer yet: pair with one by `p2pctl invite` and `p2pctl accept`\n";
   for (const json& peer : peers) print_peer(context, peer);
 }
 

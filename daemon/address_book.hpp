@@ -15,6 +15,9 @@
 
 namespace p2pd::daemon {
 
+// What one daemon keeps; as store::Options::peers.
+inline constexpr std::size_t kMaxPeers = 10'000;
+
 struct KnownPeer {
   base::PeerId id;
   std::string name;

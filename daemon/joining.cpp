@@ -91,6 +91,11 @@ void Joining::accept(std::string_view text, const std::string& name, std::chrono
     // Before the ticket is spent on it.
     if (const auto checked = book_.check_name(name, ticket->inviter); !checked) return done(checked.error());
   }
+  if (book_.find(ticket->inviter) == nullptr && book_.all().size() >= kMaxPeers) {
+    return done(
+        make_error(ErrorCode::quota,
+                   fmt::format("{} peers are the most one daemon keeps; remove one first", kMaxPeers)));
+  }
   if (joins_.size() >= kMaxJoins) {
     return done(make_error(ErrorCode::busy,
                            fmt::format("{} tickets are being accepted already; wait for them", kMaxJoins)));

@@ -49,9 +49,9 @@ class Joining {
   ~Joining();
 
   // `name`: what the inviter will be called here, empty for the name it has or one made from its ID. Errors
-  // found here: ticket_altered, own_ticket, ticket_expired, invalid_name, name_taken, busy (8 are under way);
-  // the inviter's: ticket_used, ticket_revoked, ticket_expired, quota; at the end of the time: timeout,
-  // relay_unreachable.
+  // found here: ticket_altered, own_ticket, ticket_expired, invalid_name, name_taken, quota (of peers), busy
+  // (8 are under way); the inviter's: ticket_used, ticket_revoked, ticket_expired, quota; at the end of the
+  // time: timeout, relay_unreachable.
   void accept(std::string_view ticket, const std::string& name, std::chrono::milliseconds timeout, Done done);
   void stop();
 

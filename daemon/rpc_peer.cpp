@@ -20,7 +20,6 @@ using nlohmann::json;
 using Needed = ipc::Presence;
 
 constexpr std::size_t kMaxRelaysOfAPeer = 3;
-constexpr std::size_t kMaxPeers = 10'000;
 constexpr std::int64_t kMaxHistory = 200;
 
 // URLs in their canonical form, or nothing after answering the error.

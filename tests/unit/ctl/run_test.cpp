@@ -309,7 +309,7 @@ TEST_F(RunTest, StatusOfAnEmptyDaemonSaysWhatToDo) {
       {{"peer_id", "a1id"}, {"version", "9"}, {"relays", json::array()}, {"peers", json::array()}});
   const Outcome got = run({"status"});
   EXPECT_THAT(got.out, HasSubstr("no relay is configured"));
-  EXPECT_THAT(got.out, HasSubstr("p2pctl peer add"));
+  EXPECT_THAT(got.out, HasSubstr("p2pctl invite"));
 }
 
 TEST_F(RunTest, StatusOfOnePeerAsksForIt) {

@@ -93,6 +93,15 @@ TEST_F(JoiningTest, ATicketWithoutAUsableRelayIsAltered) {
   EXPECT_EQ(code(accept(bob_, proto::encode(ticket))), ErrorCode::ticket_altered);
 }
 
+TEST_F(JoiningTest, AFullAddressBookIsToldBeforeTheTicketIsSpent) {
+  for (std::size_t number = 0; number < kMaxPeers; ++number) {
+    const base::PeerId id = store::peer_id(static_cast<int>(number));
+    bob_.book.put({id, id.text().substr(0, 20), {}});
+  }
+  EXPECT_EQ(code(accept(bob_, alice_.invite())), ErrorCode::quota);
+  EXPECT_TRUE(relays_.frames.empty());
+}
+
 TEST_F(JoiningTest, TriesAgainUntilTheTimeIsOver) {
   const std::string ticket = alice_.invite();
   int knocks = 0;
