@@ -16,9 +16,10 @@ target_compile_options(p2pd_flags INTERFACE
   -fno-omit-frame-pointer)
 target_compile_definitions(p2pd_flags INTERFACE P2PD_VERSION="${PROJECT_VERSION}")
 
-# GCC's manual: sanitizers raise the rate of false -Wmaybe-uninitialized; the builds without them have it on.
-if(NOT P2PD_SANITIZE STREQUAL "" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  target_compile_options(p2pd_flags INTERFACE -Wno-maybe-uninitialized)
+# What GCC 12 finds by following values through inlined standard library code (members of a variant inside an optional,
+# a string moved into another) is wrong too often; the clang builds of `make check` keep their own such warnings.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(p2pd_flags INTERFACE -Wno-maybe-uninitialized -Wno-array-bounds -Wno-restrict -Wno-stringop-overflow -Wno-stringop-overread)
 endif()
 
 # Sanitizers apply to every target, ours and the Asio archive alike, or reports would be wrong.

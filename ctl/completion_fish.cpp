@@ -50,7 +50,7 @@ end
 complete -c p2pctl -f
 )script";
 
-std::string quoted(std::string_view text) {
+std::string fish_quoted(std::string_view text) {
   std::string escaped;
   for (const char c : text) escaped += c == '\\' ? std::string("\\\\") : std::string(1, c);
   return single_quoted(escaped, "\\'");
@@ -64,7 +64,7 @@ std::string offered(const Choices& choices) {
     for (const Command& command : commands()) list += fmt::format(" {}", command.name);
   }
   if (choices.peers) list += " (__p2pctl_peers)";
-  if (!list.empty()) out += " -a " + quoted(list);
+  if (!list.empty()) out += " -a " + fish_quoted(list);
   if (choices.files) out += " -F";
   return out;
 }
@@ -78,7 +78,7 @@ std::string complete(const Option& option, const std::string& condition) {
     const Choices choices = choices_of(option.argument);
     out += (choices.files ? " -r" : " -x") + offered(choices);
   }
-  return out + " -d " + quoted(option.help) + "\n";
+  return out + " -d " + fish_quoted(option.help) + "\n";
 }
 
 }  // namespace
@@ -91,7 +91,7 @@ std::string fish_completion() {
   for (const Option& option : global_options()) rows += complete(option, "");
   for (const Command& command : commands()) {
     rows += fmt::format("complete -c p2pctl -n '__p2pctl_at \" 0 \"' -a {} -d {}\n", command.name,
-                        quoted(command.summary));
+                        fish_quoted(command.summary));
     for (const Option& option : command.options)
       rows += complete(option, fmt::format(" -n '__p2pctl_at \"{} *\"'", command.name));
     for (const Place& place : places_of(command)) {
