@@ -17,7 +17,8 @@ using asio::ip::udp;
 using boost::system::error_code;
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
-constexpr std::size_t kMaxRequest = 1'280;
+// The largest that one Ethernet frame carries: clients fill requests up to find the size their path takes.
+constexpr std::size_t kMaxRequest = 1'472;
 constexpr std::size_t kMaxBudgets = 65'536;
 constexpr std::chrono::seconds kPurgeEvery{10};
 
