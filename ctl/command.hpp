@@ -41,6 +41,7 @@ CtlResult<ExitCode> run_history(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_id(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_invite(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_log_level(Context& context, const Arguments& arguments);
+CtlResult<ExitCode> run_netcheck(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_outbox(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_peer(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_ping(Context& context, const Arguments& arguments);

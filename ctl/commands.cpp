@@ -84,6 +84,13 @@ constexpr std::array kCommands{
             run_file},
     Command{"ping", "P [-c N] [--until-direct]", "round trips to a peer, each with the path it took",
             kPingOptions, 1, 1, run_ping},
+    Command{"netcheck",
+            "",
+            "checks what this network does with UDP: NAT, addresses, packet size, relays; takes some seconds",
+            {},
+            0,
+            0,
+            run_netcheck},
     Command{
         "history", "P", "attempts to connect with a peer: candidates, paths, times", {}, 1, 1, run_history},
     Command{"watch", "", "prints events as they happen", {}, 0, 0, run_watch},

@@ -4,7 +4,6 @@
 #include <cstdlib>
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/ip/udp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -14,8 +13,10 @@
 #include "base/random.hpp"
 #include "base/watchdog.hpp"
 #include "daemon/folders.hpp"
+#include "daemon/net_json.hpp"
 #include "daemon/rpc.hpp"
 #include "daemon/status_json.hpp"
+#include "daemon/stun_names.hpp"
 #include "proto/file_name.hpp"
 
 namespace p2pd::daemon {
@@ -29,17 +30,12 @@ using nlohmann::json;
 // Relay datagrams of all planes that may wait for the control thread.
 constexpr std::size_t kToRelays = 8192;
 constexpr auto kStopPlanes = std::chrono::seconds(3);
-constexpr std::uint16_t kStunPort = 3478;  // RFC 8489 section 8.1
 // Names that did not resolve are tried again; the network may not be up at start.
 constexpr auto kResolveAgain = std::chrono::seconds(30);
 
 bool debug_wanted() {
   const char* value = std::getenv("P2PD_DEBUG");
   return value != nullptr && std::string_view(value) == "1";
-}
-
-proto::Endpoint to_endpoint(const asio::ip::udp::endpoint& from) {
-  return *proto::Endpoint::from_text(from.address().to_string(), from.port());
 }
 
 }  // namespace
@@ -92,6 +88,11 @@ Node::Node(asio::io_context& io, Options options, Sources sources, base::Descrip
       io_.get_executor(), kToRelays, [this](const RelayDatagram& datagram) { hub_->send(datagram); });
   make_planes();
   make_pairings();
+  net_ = std::make_unique<NetChecker>(io_.get_executor(), tasks_,
+                                      [this]() -> const Options& { return options_; });
+  net_->on_checked([this](const NetChecker::ResultPtr& result) {
+    if (!events_->idle()) events_->publish("net", "report", to_json(*result, hub_->status()));
+  });
 
   add_daemon_methods(methods_, *this);
   add_peer_methods(methods_, *this);
@@ -99,6 +100,7 @@ Node::Node(asio::io_context& io, Options options, Sources sources, base::Descrip
   add_connect_methods(methods_, *this);
   add_message_methods(methods_, *this);
   add_file_methods(methods_, *this);
+  add_net_methods(methods_, *this);
   events_->add_methods(methods_);
   if (debug_wanted()) add_debug_methods(methods_, *this);
   ipc::ServerOptions server;
@@ -211,11 +213,14 @@ void Node::begin_peer(const KnownPeer& peer) {
   service_.changed();
 }
 
-std::vector<std::string> Node::own_relays() const {
-  std::vector<std::string> out;
-  out.reserve(options_.relays.size());
-  for (const auto& url : options_.relays) out.push_back(url.text());
-  return out;
+std::vector<std::string> Node::own_relays() const { return hub_->preferred(); }
+
+void Node::tell_own_relays() {
+  for (const auto& plane : planes_) {
+    plane->post([urls = own_relays()](DataPlane& here) {
+      here.for_each([&urls](const PeerId&, PeerNode& node) { node.peer().set_own_relays(urls); });
+    });
+  }
 }
 
 DataPlane& Node::plane_of(const PeerId& id) { return *planes_[std::hash<PeerId>()(id) % planes_.size()]; }
@@ -340,6 +345,11 @@ void Node::on_relays_changed(const std::string& url, std::string_view state, con
   service_.changed();
 }
 
+void Node::on_home_changed(const std::string& url) {
+  tell_own_relays();
+  events_->publish("relay", "home", {{"url", url}});
+}
+
 std::variant<std::string, ipc::ApiError> Node::find_peer(std::string_view text) {
   const auto found = book_.find(text);
   if (!found) return to_api_error(found.error());
@@ -373,27 +383,13 @@ void Node::start_resolving() {
 
 // STUN servers are asked by address; their names are looked up here, off the data plane.
 asio::awaitable<void> Node::resolve_stun(std::uint64_t round) {
-  std::vector<HostPort> names = options_.stun;
-  if (names.empty()) {
-    for (const auto& relay : options_.relays) names.push_back({relay.host, kStunPort});
-  }
-  asio::ip::udp::resolver resolver(io_);
   for (bool missing = true; missing;) {
-    missing = false;
-    std::vector<proto::Endpoint> servers;
-    for (const HostPort& name : names) {
-      const auto [error, found] = co_await resolver.async_resolve(name.host, std::to_string(name.port),
-                                                                  asio::as_tuple(asio::use_awaitable));
-      if (error == asio::error::operation_aborted || round != resolve_round_) co_return;
-      if (error) {
-        missing = true;
-        base::log::warn("stun", "a server's name is not known",
-                        {{"host", name.host}, {"error", error.message()}});
-        continue;
-      }
-      for (const auto& entry : found) servers.push_back(to_endpoint(entry.endpoint()));
+    StunAddresses found = co_await look_up_stun(stun_names(options_));
+    if (round != resolve_round_) co_return;
+    missing = found.missing;
+    for (auto& plane : planes_) {
+      plane->post([servers = found.servers](DataPlane& here) { here.set_stun_servers(servers); });
     }
-    for (auto& plane : planes_) plane->post([servers](DataPlane& here) { here.set_stun_servers(servers); });
     if (!missing) co_return;
     resolve_pause_.expires_after(kResolveAgain);
     const auto [stopped] = co_await resolve_pause_.async_wait(asio::as_tuple(asio::use_awaitable));

@@ -21,6 +21,7 @@
 #include "daemon/address_book.hpp"
 #include "daemon/data_plane.hpp"
 #include "daemon/file_board.hpp"
+#include "daemon/net_checker.hpp"
 #include "daemon/options.hpp"
 #include "daemon/pairings.hpp"
 #include "daemon/peer_board.hpp"
@@ -62,6 +63,7 @@ class Node final : private RelayHubEvents, private ipc::EventSource, private Fil
   [[nodiscard]] Pairings& pairings() { return *pairings_; }
   [[nodiscard]] store::Store& store() { return *store_; }
   [[nodiscard]] FileBoard& files() { return *files_; }
+  [[nodiscard]] NetChecker& net() { return *net_; }
   [[nodiscard]] ipc::EventHub& events() { return *events_; }
   [[nodiscard]] const ipc::MethodTable& methods() const { return methods_; }
   // For completions of the store and of peers: runs them on the control thread.
@@ -92,6 +94,8 @@ class Node final : private RelayHubEvents, private ipc::EventSource, private Fil
   void on_presence(const base::PeerId& peer, peer::Presence presence) override;
   void on_relays_changed(const std::string& url, std::string_view state, const std::string& reason,
                          bool online) override;
+  void on_home_changed(const std::string& url) override;
+  void tell_own_relays();
   [[nodiscard]] std::variant<std::string, ipc::ApiError> find_peer(std::string_view text) override;
   void snapshot(const std::vector<std::string>& topics, const std::optional<std::string>& peer,
                 std::function<void(const nlohmann::json&)> done) override;
@@ -134,6 +138,7 @@ class Node final : private RelayHubEvents, private ipc::EventSource, private Fil
   std::unique_ptr<FileBoard> files_;
   std::unique_ptr<base::Mailbox<RelayDatagram>> to_relays_;
   std::vector<std::unique_ptr<DataPlane>> planes_;
+  std::unique_ptr<NetChecker> net_;
   boost::asio::steady_timer resolve_pause_;
   std::uint64_t resolve_round_ = 0;  // an older one than this ends
   ipc::MethodTable methods_;

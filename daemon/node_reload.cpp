@@ -56,11 +56,7 @@ void Node::apply(const std::vector<std::string>& changed) {
   if (any_of({"log-level"})) base::log::set_level(options_.log_level);
   if (any_of({"relay", "relay-ca", "relay-token-file", "presence"})) hub_->reconfigure(relay_config());
   if (any_of({"relay"})) {
-    for (const auto& plane : planes_) {
-      plane->post([urls = own_relays()](DataPlane& here) {
-        here.for_each([&urls](const base::PeerId&, PeerNode& node) { node.peer().set_own_relays(urls); });
-      });
-    }
+    tell_own_relays();
     if (options_.relays.empty()) base::log::warn("relay", hub_->trouble());
   }
   if (any_of({"direct"})) {
@@ -69,7 +65,10 @@ void Node::apply(const std::vector<std::string>& changed) {
           id, [allowed = direct_allowed(known)](PeerNode& node) { node.peer().set_direct_allowed(allowed); });
     }
   }
-  if (any_of({"relay", "stun", "direct"})) start_resolving();
+  if (any_of({"relay", "stun", "direct"})) {
+    start_resolving();
+    net_->changed();
+  }
   service_.changed();
 }
 

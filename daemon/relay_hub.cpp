@@ -80,6 +80,7 @@ void RelayHub::reconfigure(Config config) {
     if (stays && !session.leaving) session.relay->retry_now();
   }
   for (const net::RelayUrl& url : config_.relays) add_session(url, true);
+  update_home();
   update_interest();
   if (config_.tell_presence) return;
   for (auto& [id, entry] : peers_) {
@@ -239,9 +240,9 @@ bool RelayHub::online() const {
 
 std::vector<RelayHub::Status> RelayHub::status() const {
   std::vector<Status> out;
-  const auto add = [&out](const std::string& url, const Session& session) {
-    out.push_back({url, session.configured, session.relay->online(), session.relay->rtt(),
-                   session.relay->last_error()});
+  const auto add = [this, &out](const std::string& url, const Session& session) {
+    out.push_back({url, session.configured, session.configured && url == home_.url(), session.relay->online(),
+                   session.relay->rtt(), session.relay->last_error()});
   };
   for (const std::string& url : order_) {
     if (const auto found = sessions_.find(url); found != sessions_.end()) add(url, found->second);
@@ -251,6 +252,28 @@ std::vector<RelayHub::Status> RelayHub::status() const {
   }
   return out;
 }
+
+std::vector<std::string> RelayHub::preferred() const {
+  std::vector<std::string> out;
+  for (const net::RelayUrl& url : config_.relays) out.push_back(url.text());
+  const auto home = std::find(out.begin(), out.end(), home_.url());
+  if (home != out.end()) std::rotate(out.begin(), home, std::next(home));
+  return out;
+}
+
+void RelayHub::update_home() {
+  std::vector<HomeRelay::Candidate> relays;
+  for (const std::string& url : order_) {
+    const auto found = sessions_.find(url);
+    if (found == sessions_.end()) continue;
+    relays.push_back({url, found->second.relay->online(), found->second.relay->rtt()});
+  }
+  if (!home_.update(relays, base::Clock::now())) return;
+  base::log::info("relay", "home", {{"url", home_.url()}});
+  events_.on_home_changed(home_.url());
+}
+
+void RelayHub::on_relay_rtt(RelaySession&) { update_home(); }
 
 Presence RelayHub::presence(const PeerId& peer) const {
   const auto found = peers_.find(peer);
@@ -318,6 +341,7 @@ std::string RelayHub::trouble_of(const std::vector<std::string>& urls) const {
 
 void RelayHub::on_relay_online(RelaySession& session) {
   events_.on_relays_changed(session.url().text(), "online", "", true);
+  update_home();
   if (pairing_ != nullptr) pairing_->on_relay_up();
 }
 
@@ -327,6 +351,7 @@ void RelayHub::on_relay_offline(RelaySession& session, const std::string& reason
     if (entry.heard_on == &session) entry.heard_on = nullptr;
   }
   events_.on_relays_changed(session.url().text(), "connecting", reason, online());
+  update_home();
 }
 
 void RelayHub::on_relay_datagram(RelaySession& session, const PeerId& sender, base::ByteView payload) {

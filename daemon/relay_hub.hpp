@@ -15,6 +15,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include "base/task_group.hpp"
+#include "daemon/home_relay.hpp"
 #include "daemon/pairing_port.hpp"
 #include "daemon/relay_uplink.hpp"
 #include "net/relay_session.hpp"
@@ -31,6 +32,8 @@ class RelayHubEvents {
   // one is up.
   virtual void on_relays_changed(const std::string& url, std::string_view state, const std::string& reason,
                                  bool online) = 0;
+  // Another of the configured relays is home (home_relay.hpp).
+  virtual void on_home_changed(const std::string& url) = 0;
 
  protected:
   ~RelayHubEvents() = default;
@@ -48,6 +51,7 @@ class RelayHub final : public PairingRelays, private net::RelayEvents {
   struct Status {
     std::string url;
     bool configured = true;  // else: a peer's
+    bool home = false;
     bool online = false;
     std::optional<base::Duration> rtt;
     std::string last_error;
@@ -74,8 +78,10 @@ class RelayHub final : public PairingRelays, private net::RelayEvents {
   void retry_now();
 
   [[nodiscard]] bool online() const;
-  // Configured relays first; the first online one is home.
+  // Configured relays first.
   [[nodiscard]] std::vector<Status> status() const;
+  // The configured relays, home first.
+  [[nodiscard]] std::vector<std::string> preferred() const;
   [[nodiscard]] peer::Presence presence(const base::PeerId& peer) const;
   // Why no relay is reachable, a sentence.
   [[nodiscard]] std::string trouble() const;
@@ -110,7 +116,9 @@ class RelayHub final : public PairingRelays, private net::RelayEvents {
                          proto::RelayPresenceState state) override;
   void on_relay_knock(net::RelaySession& session, const base::PeerId& sender,
                       base::ByteView payload) override;
+  void on_relay_rtt(net::RelaySession& session) override;
 
+  void update_home();
   void linger(const std::string& url);
   void add_session(const net::RelayUrl& url, bool configured);
   // A session beside the configured ones. False: there are too many.
@@ -129,6 +137,7 @@ class RelayHub final : public PairingRelays, private net::RelayEvents {
   RelayHubEvents& events_;
   std::map<std::string, Session> sessions_;
   std::vector<std::string> order_;  // of the configured ones
+  HomeRelay home_;
   std::unordered_map<base::PeerId, PeerEntry> peers_;
   std::map<Visit, std::set<std::string>> visits_;
   PairingTraffic* pairing_ = nullptr;

@@ -21,6 +21,7 @@ void add_invite_methods(ipc::MethodTable& table, Node& node);
 void add_connect_methods(ipc::MethodTable& table, Node& node);
 void add_message_methods(ipc::MethodTable& table, Node& node);
 void add_file_methods(ipc::MethodTable& table, Node& node);
+void add_net_methods(ipc::MethodTable& table, Node& node);
 // Only under P2PD_DEBUG.
 void add_debug_methods(ipc::MethodTable& table, Node& node);
 

@@ -80,13 +80,13 @@ json relays_json(const std::vector<RelayHub::Status>& relays) {
   return out;
 }
 
-// The relay in use first: an online one if any, else the first configured; an object with state offline where
-// none is configured.
+// The home relay; while it is offline another one that is online, also a peer's; an object with state offline
+// where there is none.
 json home_json(const std::vector<RelayHub::Status>& relays) {
-  for (const auto& relay : relays) {
-    if (relay.online) return to_json(relay);
-  }
-  if (!relays.empty()) return to_json(relays.front());
+  const auto best = std::min_element(relays.begin(), relays.end(), [](const auto& a, const auto& b) {
+    return a.online != b.online ? a.online : a.home && !b.home;
+  });
+  if (best != relays.end()) return to_json(*best);
   return {{"url", nullptr}, {"state", "offline"}, {"rtt_ms", nullptr}};
 }
 

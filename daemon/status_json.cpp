@@ -59,6 +59,7 @@ json to_json(const RelayHub::Status& relay) {
           {"state", relay.online ? "online" : "connecting"},
           {"rtt_ms", ms_or_null(relay.rtt)},
           {"configured", relay.configured},
+          {"home", relay.home},
           {"error", relay.online ? json() : text_or_null(relay.last_error)}};
 }
 

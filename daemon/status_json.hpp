@@ -16,7 +16,7 @@ namespace p2pd::daemon {
 
 // An entry of the address book.
 [[nodiscard]] nlohmann::json to_json(const KnownPeer& peer);
-// A relay session: {url, state: online|connecting, rtt_ms, error}.
+// A relay session: {url, state: online|connecting, rtt_ms, home, error}.
 [[nodiscard]] nlohmann::json to_json(const RelayHub::Status& relay);
 // A peer as daemon.status and peer.status show it; `outbox`: messages that wait for it.
 [[nodiscard]] nlohmann::json to_json(const KnownPeer& peer, const peer::PeerStatus& status,

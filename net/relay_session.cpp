@@ -302,6 +302,7 @@ std::optional<base::Error> RelaySession::Impl::handle(base::ByteView message) {
                         },
                         [this](const proto::RelayPong& pong) -> std::optional<base::Error> {
                           keepalive_.on_pong(pong.opaque, asio::steady_timer::clock_type::now());
+                          events_.on_relay_rtt(owner_);
                           return std::nullopt;
                         },
                         [this](const proto::RelayLimits& limits) -> std::optional<base::Error> {

@@ -67,6 +67,8 @@ class RelayEvents {
   virtual void on_relay_presence(RelaySession& session, const base::PeerId& peer,
                                  proto::RelayPresenceState state) = 0;
   virtual void on_relay_knock(RelaySession& session, const base::PeerId& sender, base::ByteView payload) = 0;
+  // rtt() was measured anew.
+  virtual void on_relay_rtt(RelaySession&) {}
 
  protected:
   ~RelayEvents() = default;

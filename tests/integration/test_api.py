@@ -100,7 +100,7 @@ class Api(LabCase):
         self.assertLessEqual({"daemon.hello", "daemon.status", "peer.add", "peer.remove", "peer.set", "peer.list",
                               "peer.connect", "peer.disconnect", "peer.status", "peer.ping", "peer.history",
                               "message.send", "message.list", "message.ack", "outbox.list", "outbox.cancel",
-                              "log.set_level", "events.subscribe", "events.unsubscribe", "rpc.discover"}, names)
+                              "net.report", "log.set_level", "events.subscribe", "events.unsubscribe", "rpc.discover"}, names)
         self.assertFalse([name for name in names if name.startswith("debug.")])
 
     def test_events_begin_with_a_snapshot_and_have_no_gap(self):
