@@ -255,6 +255,7 @@ std::vector<RelayHub::Status> RelayHub::status() const {
 
 std::vector<std::string> RelayHub::preferred() const {
   std::vector<std::string> out;
+  out.reserve(config_.relays.size());
   for (const net::RelayUrl& url : config_.relays) out.push_back(url.text());
   const auto home = std::find(out.begin(), out.end(), home_.url());
   if (home != out.end()) std::rotate(out.begin(), home, std::next(home));

@@ -90,6 +90,7 @@ class FamilyCheck {
     socket_ = co_await open();
     if (!socket_) co_return;
     std::vector<StunQuestion> questions;
+    questions.reserve(servers_.size());
     for (const auto& server : servers_) questions.push_back({server.server});
     const auto replies = co_await socket_->ask(std::move(questions), config_.timing);
     for (std::size_t i = 0; i < replies.size(); ++i) take(servers_[i], replies[i]);
@@ -168,6 +169,7 @@ class FamilyCheck {
     const auto socket = co_await open();
     if (!socket || !socket->forbid_fragmentation()) co_return;
     std::vector<StunQuestion> questions;
+    questions.reserve(kPacketSizes.size());
     for (const std::uint16_t size : kPacketSizes) {
       questions.push_back({*primary_, false, false, static_cast<std::size_t>(size - header_size(v6_))});
     }
