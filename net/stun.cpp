@@ -185,7 +185,7 @@ base::Result<> read_fingerprint(ByteView datagram, std::size_t at, ByteView valu
 
 }  // namespace
 
-base::Result<StunMessage> parse_stun(ByteView datagram) {
+base::Result<StunMessage> parse_stun(ByteView datagram, StunDialect dialect) {
   ByteReader reader(datagram);
   const std::uint16_t type = reader.u16();
   const std::uint16_t length = reader.u16();
@@ -193,9 +193,11 @@ base::Result<StunMessage> parse_stun(ByteView datagram) {
   StunMessage out;
   out.transaction = reader.array<12>();
   if (reader.failed()) return frame_error(FrameError::truncated, "STUN header");
-  if ((type & 0xc000) != 0 || cookie != kCookie || length % 4 != 0) {
+  const bool classic = cookie != kCookie;
+  if ((type & 0xc000) != 0 || length % 4 != 0 || (classic && dialect == StunDialect::modern)) {
     return frame_error(FrameError::bad_value, "STUN header");
   }
+  if (classic) out.classic_id = cookie;
   if (length != reader.remaining()) return frame_error(FrameError::truncated, "STUN message");
   out.kind = class_of(type);
   out.method = method_of(type);
@@ -219,7 +221,8 @@ base::Result<StunMessage> parse_stun(ByteView datagram) {
 
 Bytes encode(const StunMessage& message) {
   ByteWriter writer;
-  writer.u16(message_type(message.kind, message.method)).u16(0).u32(kCookie).bytes(message.transaction);
+  writer.u16(message_type(message.kind, message.method)).u16(0);
+  writer.u32(message.classic_id.value_or(kCookie)).bytes(message.transaction);
   if (message.change_address || message.change_port) {
     writer.u16(kStunChangeRequest).u16(4);
     writer.u32((message.change_address ? kChangeAddressFlag : 0) |
@@ -238,7 +241,9 @@ Bytes encode(const StunMessage& message) {
     for (const std::uint16_t type : message.unknown) writer.u16(type);
     while (writer.size() % 4 != 0) writer.u8(0);
   }
-  if (message.mapped) {
+  if (message.mapped && message.classic_id) {
+    write_address(writer, kMappedAddress, *message.mapped, nullptr);
+  } else if (message.mapped) {
     const auto mask = xor_mask(message.transaction);
     write_address(writer, kXorMappedAddress, *message.mapped, &mask);
   }

@@ -27,6 +27,10 @@ struct StunMessage {
   StunClass kind = StunClass::request;
   std::uint16_t method = kStunBinding;
   StunTransaction transaction{};
+  // RFC 3489 knows no magic cookie: its transaction ID is these four bytes and the twelve above. An answer
+  // with it has MAPPED-ADDRESS in place of XOR-MAPPED-ADDRESS (RFC 5389 12.2). libnice gathers with such
+  // requests.
+  std::optional<std::uint32_t> classic_id;
   std::optional<proto::Endpoint> mapped;           // XOR-MAPPED-ADDRESS; read from MAPPED-ADDRESS too
   std::optional<proto::Endpoint> response_origin;  // RFC 5780 7.3
   std::optional<proto::Endpoint> other_address;    // RFC 5780 7.4
@@ -40,9 +44,13 @@ struct StunMessage {
   bool operator==(const StunMessage&) const = default;
 };
 
+// Whether a message without the magic cookie, which anything could be, is taken for RFC 3489's STUN.
+enum class StunDialect : std::uint8_t { modern, classic_too };
+
 // Errors (proto::FrameError): not STUN, cut short, an attribute past the end or with a bad value, a
 // FINGERPRINT that does not match.
-[[nodiscard]] base::Result<StunMessage> parse_stun(base::ByteView datagram);
+[[nodiscard]] base::Result<StunMessage> parse_stun(base::ByteView datagram,
+                                                   StunDialect dialect = StunDialect::modern);
 [[nodiscard]] base::Bytes encode(const StunMessage& message);
 
 }  // namespace p2pd::net

@@ -113,7 +113,7 @@ void StunServer::answer(std::size_t index, base::ByteView datagram, const Endpoi
     budgets_.purge(now);
     purged_ = now;
   }
-  const auto request = net::parse_stun(datagram);
+  const auto request = net::parse_stun(datagram, net::StunDialect::classic_too);
   if (!request || request->kind != net::StunClass::request || request->method != net::kStunBinding ||
       from.port() == 0 || !budgets_.get(AddressPrefix::of(from.address()))->take(1, now)) {
     ++metrics_.stun_dropped;
@@ -125,6 +125,7 @@ void StunServer::answer(std::size_t index, base::ByteView datagram, const Endpoi
   net::StunMessage response;
   response.kind = net::StunClass::success;
   response.transaction = request->transaction;
+  response.classic_id = request->classic_id;
   response.fingerprint = request->fingerprint;
   if (!request->unknown.empty() || (change && !listener.others)) {
     response.kind = net::StunClass::error;

@@ -124,6 +124,24 @@ TEST(Stun, RefusesWhatIsNotStun) {
   EXPECT_FALSE(parse_stun(base::as_bytes("GET / HTTP/1.1\r\nHost: x\r\n\r\n")));
 }
 
+// As libnice sends it to find a server-reflexive candidate, and the answer that it understands.
+TEST(Stun, ReadsAndAnswersRfc3489WhereThatIsWanted) {
+  const Bytes request = from_hex("00010000b83a3788a2b93e7df542807684d30be7");
+  EXPECT_FALSE(parse_stun(request));
+  const auto asked = parse_stun(request, StunDialect::classic_too);
+  ASSERT_TRUE(asked) << asked.error().message();
+  EXPECT_EQ(asked->classic_id, 0xb83a3788U);
+  StunMessage answer;
+  answer.kind = StunClass::success;
+  answer.classic_id = asked->classic_id;
+  answer.transaction = asked->transaction;
+  answer.mapped = Endpoint::from_text("192.0.2.1", 32853);
+  EXPECT_EQ(encode(answer), from_hex("0101000cb83a3788a2b93e7df542807684d30be70001000800018055c0000201"));
+  const auto modern = parse_stun(from_hex(kRfcRequest), StunDialect::classic_too);
+  ASSERT_TRUE(modern) << modern.error().message();
+  EXPECT_FALSE(modern->classic_id);
+}
+
 TEST(Stun, RefusesBadAddressFamiliesAndErrorCodes) {
   StunMessage message;
   message.kind = StunClass::success;

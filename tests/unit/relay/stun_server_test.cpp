@@ -30,14 +30,15 @@ class RelayStun : public RelayFixture {
     std::array<std::uint8_t, 1500> buffer;
     udp::endpoint from;
     bool done = false;
-    client_.async_receive_from(asio::buffer(buffer), from,
-                               [&](const boost::system::error_code& error, std::size_t size) {
-                                 done = true;
-                                 if (error) return;
-                                 const auto parsed = net::parse_stun(base::ByteView(buffer).first(size));
-                                 EXPECT_TRUE(parsed);
-                                 if (parsed) answer = Answer{*parsed, from};
-                               });
+    client_.async_receive_from(
+        asio::buffer(buffer), from, [&](const boost::system::error_code& error, std::size_t size) {
+          done = true;
+          if (error) return;
+          const auto parsed =
+              net::parse_stun(base::ByteView(buffer).first(size), net::StunDialect::classic_too);
+          EXPECT_TRUE(parsed);
+          if (parsed) answer = Answer{*parsed, from};
+        });
     EXPECT_TRUE(run_until([&] { return done; }));
     return answer;
   }
@@ -60,6 +61,19 @@ TEST_F(RelayStun, TellsTheAddressARequestCameFrom) {
   EXPECT_EQ(answer->message.mapped->text(), "127.0.0.1:" + std::to_string(client_.local_endpoint().port()));
   EXPECT_FALSE(answer->message.fingerprint);
   EXPECT_FALSE(answer->message.other_address);
+}
+
+// libnice asks so, and takes no other answer.
+TEST_F(RelayStun, AnswersRequestsOfRfc3489InTheirOwnWay) {
+  start_with_stun({{asio::ip::address_v4::loopback(), 0}});
+  auto asking = request();
+  asking.classic_id = 0x01020304;
+  const auto answer = ask(asking);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->message.classic_id, asking.classic_id);
+  EXPECT_EQ(answer->message.transaction, asking.transaction);
+  ASSERT_TRUE(answer->message.mapped);
+  EXPECT_EQ(answer->message.mapped->text(), "127.0.0.1:" + std::to_string(client_.local_endpoint().port()));
 }
 
 TEST_F(RelayStun, AddsAFingerprintWhereTheRequestHadOne) {
