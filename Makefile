@@ -1,6 +1,6 @@
 # Two commands do everything: `make demo` builds p2pd and shows its main job, `make check` runs every test.
 # Both install the Debian packages they need first.
-.PHONY: demo check build tsan tidy bench torture format install deb deb-test clean
+.PHONY: demo check build tsan tidy lab bench torture format install deb deb-test clean
 
 JOBS ?= $(shell nproc)
 
@@ -26,6 +26,14 @@ tsan:
 tidy:
 	scripts/install-deps check
 	scripts/tidy
+
+# The NAT laboratory (docs/lab.md): every pair of networks as a table, and as JSON in build/lab.json. Needs root or user namespaces.
+lab:
+	scripts/install-deps check
+	cmake --preset dev
+	cmake --build --preset dev -j $(JOBS) --target p2pd p2pctl p2p-relay lab_nat
+	python3 tests/lab/lab.py build/dev prove
+	python3 tests/lab/lab.py build/dev matrix --json build/lab.json
 
 bench: build
 	python3 bench/run.py build/release

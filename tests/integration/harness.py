@@ -70,6 +70,15 @@ class Host:
                                 preexec_fn=_die_with_parent)
 
 
+def open_namespace(name, address):
+    """A host in a network namespace of its own, without a network card."""
+    # `cat` holds the namespace and ends when our end of its pipe is closed, however that comes about.
+    holder = subprocess.Popen(["unshare", "-n", "sh", "-c", "echo ready; exec cat"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, preexec_fn=_die_with_parent)
+    holder.stdout.readline()
+    return Host(name, address, holder)
+
+
 class Lab:
     def __init__(self, build, loopback=False, keep=False):
         self.build = pathlib.Path(build).resolve()
@@ -77,10 +86,18 @@ class Lab:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="p2pd-"))
         self.keep = keep
         self.hosts, self.programs = {}, []
-        if not loopback:
+        self.open_network()
+
+    def open_network(self):
+        """What the hosts are plugged into: one bridge."""
+        if not self.loopback:
             subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
             subprocess.run(["ip", "link", "add", "segment", "type", "bridge"], check=True)
             subprocess.run(["ip", "link", "set", "segment", "up"], check=True)
+
+    def close_network(self):
+        if not self.loopback:
+            subprocess.run(["ip", "link", "del", "segment"], check=False)
 
     def __enter__(self):
         return self
@@ -102,8 +119,7 @@ class Lab:
         for host in self.hosts.values():
             if host.holder:
                 host.holder.communicate()
-        if not self.loopback:
-            subprocess.run(["ip", "link", "del", "segment"], check=False)
+        self.close_network()
         if not self.keep:
             shutil.rmtree(self.folder, ignore_errors=True)
         if problems:
@@ -116,15 +132,11 @@ class Lab:
             host = Host(name, "127.0.0.1")
         else:
             address = f"10.77.0.{len(self.hosts) + 1}"
-            # `cat` holds the namespace and ends when our end of its pipe is closed, however that comes about.
-            holder = subprocess.Popen(["unshare", "-n", "sh", "-c", "echo ready; exec cat"], stdin=subprocess.PIPE,
-                                      stdout=subprocess.PIPE, preexec_fn=_die_with_parent)
-            holder.stdout.readline()
-            host = Host(name, address, holder)
+            host = open_namespace(name, address)
             # Never used again: the kernel removes a dead namespace's devices some time after its last process.
             port = f"p{next(PORTS)}"
             subprocess.run(["ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns",
-                            str(holder.pid)], check=True)
+                            str(host.holder.pid)], check=True)
             subprocess.run(["ip", "link", "set", port, "master", "segment", "up"], check=True)
             # Without duplicate address detection an address works from the moment it is there.
             host.run("sysctl", "-qw", "net.ipv6.conf.eth0.accept_dad=0")

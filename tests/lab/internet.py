@@ -1,0 +1,178 @@
+"""The lab's internet: a core that every site hangs on by a link of its own, a relay with two-address STUN, and what may
+happen to links on the way.
+
+The core is the network namespace of the program itself. A site's public addresses are routed to its link, so all traffic
+between sites crosses the core's forwarding, where it can be cut, counted and stopped, seen from outside like any fault.
+"""
+import itertools
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+import harness
+
+GATEWAY = "203.0.113.254"  # the core, as each site's next hop
+RELAY4, RELAY4_OTHER = "203.0.113.1", "203.0.113.2"
+RELAY6, RELAY6_OTHER = "2001:db8::1", "2001:db8::2"
+STUN_PORT, STUN_OTHER_PORT = 3478, 3479
+
+LINKS = itertools.count(1)
+
+
+def shell(host, script):
+    """Runs a script of commands on a host (None: the core); the first that fails ends it."""
+    done = subprocess.run((host.prefix() if host else []) + ["sh", "-e"], input=script, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise harness.Failed(f"{host.name if host else 'the core'}: {done.stderr}\n--- of\n{script}")
+    return done.stdout
+
+
+class Link:
+    """A site's way into the internet: `wan` on the site's node, an interface of the core on the other end."""
+
+    def __init__(self, node, addresses, prefix6, mtu):
+        number = next(LINKS)
+        self.node, self.addresses, self.prefix6, self.device = node, list(addresses), prefix6, f"link{number}"
+        size = f"mtu {mtu}" if mtu else ""
+        shell(None, f"""
+            ip link add {self.device} {size} type veth peer name wan {size} netns {node.holder.pid}
+            ip link set {self.device} addrgenmode none
+            ip addr add {GATEWAY}/32 dev {self.device}
+            ip -6 addr add fe80::1/64 dev {self.device} nodad
+        """)
+        self.plug()
+
+    def plug(self):
+        """Gives the node its addresses and routes. Again after the link was taken away and came back."""
+        four = "".join(f"ip addr add {address}/32 dev wan\n" for address in self.addresses)
+        if four:
+            four += f"ip route add {GATEWAY} dev wan\nip route add default via {GATEWAY} dev wan\n"
+        six = ""
+        if self.prefix6:
+            six = f"""
+                ip -6 addr add fe80::2/64 dev wan nodad
+                ip -6 addr add {self.prefix6}1/128 dev wan nodad
+                ip -6 route add default via fe80::1 dev wan
+            """
+        shell(self.node, f"ip link set lo up\nip link set wan addrgenmode none\nip link set wan up\n{four}{six}")
+        routes = "".join(f"ip route replace {address}/32 dev {self.device}\n" for address in self.addresses)
+        if self.prefix6:
+            routes += f"ip -6 route replace {self.prefix6}/48 via fe80::2 dev {self.device}\n"
+        shell(None, f"ip link set {self.device} up\n{routes}")
+
+    # --- faults, all of them made in the core ---
+
+    def down(self):
+        """The cable is pulled: both ends see it."""
+        shell(None, f"ip link set {self.device} down")
+
+    def drop(self, what):
+        """Packets of an nft expression vanish here in both directions, silently."""
+        self.mend()
+        shell(None, f"""nft 'table inet cut_{self.device} {{ chain forward {{ type filter hook forward priority -10;
+            iifname {self.device} {what} drop; oifname {self.device} {what} drop; }}; }}'""")
+
+    def drop_udp(self):
+        self.drop("meta l4proto udp")
+
+    def black_out(self):
+        self.drop("")
+
+    def mend(self):
+        shell(None, f"nft delete table inet cut_{self.device} 2>/dev/null || true")
+
+
+class Internet(harness.Lab):
+    """The core with its sites. Used as a context manager; everything in it ends with it, or with this process."""
+
+    def open_network(self):
+        self.links, self.sites = {}, itertools.count(10)
+        shell(None, """
+            ip link set lo up
+            sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.rp_filter=0 \
+              net.ipv4.conf.default.rp_filter=0 net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.default.send_redirects=0
+            nft 'table ip count { set pairs { type ipv4_addr . ipv4_addr; flags dynamic; counter; size 65535; };
+              chain forward { type filter hook forward priority 10; meta l4proto udp add @pairs { ip saddr . ip daddr }; };
+              chain quiet { type filter hook output priority 0; icmp type destination-unreachable drop; }; }'
+        """)
+
+    def close_network(self):
+        for link in self.links.values():
+            link.mend()
+            subprocess.run(["ip", "link", "del", link.device], check=False, stderr=subprocess.DEVNULL)
+        subprocess.run(["nft", "delete", "table", "ip", "count"], check=False)
+
+    def node(self, name, address=None):
+        """A machine that is not on any network yet."""
+        if name in self.hosts:
+            raise harness.Failed(f"two machines are called {name}")
+        self.hosts[name] = harness.open_namespace(name, address)
+        return self.hosts[name]
+
+    def site(self):
+        """A number for a new site: its public addresses are made of it."""
+        return next(self.sites)
+
+    def link(self, node, addresses, prefix6=None, mtu=None):
+        self.links[node.name] = Link(node, addresses, prefix6, mtu)
+        return self.links[node.name]
+
+    def open_relay(self, name="relay", number=1):
+        node = self.node(name, RELAY4)
+        addresses = [f"203.0.113.{2 * number - 1}", f"203.0.113.{2 * number}"]
+        self.link(node, addresses, f"2001:db8:{number:x}::")
+        return PublicRelay(self, node, addresses, f"2001:db8:{number:x}::1")
+
+    def udp_between(self, one, other):
+        """(packets, bytes) of UDP that crossed the core between two public IPv4 addresses, in both directions."""
+        listing = json.loads(shell(None, "nft -j list set ip count pairs"))
+        packets = volume = 0
+        for item in listing["nftables"]:
+            for element in item.get("set", {}).get("elem", []):
+                pair = set(element["elem"]["val"]["concat"])
+                if pair == {one, other}:
+                    packets += element["elem"]["counter"]["packets"]
+                    volume += element["elem"]["counter"]["bytes"]
+        return packets, volume
+
+
+class PublicRelay(harness.Process):
+    """p2p-relay on 443 at both families, with STUN on two addresses (RFC 5780). IPv6's STUN is a process of its own, as two
+    addresses are what one process crosses."""
+
+    def __init__(self, internet, node, addresses, address6):
+        super().__init__(internet, node, node.name)
+        self.addresses, self.address6 = addresses, address6
+        self.stun = f"{addresses[0]}:{STUN_PORT}"
+        self.stun6 = f"[{address6}]:{STUN_PORT}"
+        shell(node, f"ip -6 addr add {address6[:-1]}2/128 dev wan nodad")
+        self.second = harness.Process(internet, node, f"{node.name}-stun6")
+        self.start()
+        self.second.spawn(self.command(self.second.state, ["127.0.0.1:0"],
+                                       [self.stun6, f"[{address6[:-1]}2]:{STUN_OTHER_PORT}"]))
+        self.second.wait_log("stun listening", "STUN on IPv6")
+
+    def command(self, state, listen, stun):
+        command = [str(self.lab.build / "p2p-relay"), "--state-dir", str(state), "--rate-stun", "0"]
+        for address in listen:
+            command += ["--listen", address]
+        for address in stun:
+            command += ["--stun-listen", address]
+        return command
+
+    def start(self):
+        self.spawn(self.command(self.state, [f"{self.addresses[0]}:443", f"[{self.address6}]:443"],
+                                [self.stun, f"{self.addresses[1]}:{STUN_OTHER_PORT}"]))
+        self.wait_log(r"stun listening", "the relay to listen")
+        return self
+
+    def options(self, ipv6=False):
+        """What a daemon is started with to use this relay."""
+        host, stun = (f"[{self.address6}]", self.stun6) if ipv6 else (self.addresses[0], self.stun)
+        return ["--relay", f"ws://{host}:443", "--stun", stun]
+
+    def stun_of(self, ipv6=False):
+        return (self.address6 if ipv6 else self.addresses[0]), STUN_PORT

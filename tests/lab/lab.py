@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""The NAT laboratory: real daemons behind routers that behave as the world's do, on one machine, in network namespaces.
+
+usage: lab.py BUILD list                     the kinds of network
+       lab.py BUILD prove [KIND]...          what an RFC 5780 probe finds behind each
+       lab.py BUILD pair KIND KIND           two daemons, one behind each, connected
+       lab.py BUILD matrix [--part] [--json FILE]   every pair, as a table
+Needs root, or a system where `unshare -Urn` works. docs/lab.md says what each router does.
+"""
+import argparse
+import concurrent.futures
+import pathlib
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import internet
+import harness
+import matrix
+import routers
+import world
+
+
+def list_kinds(_):
+    for name, kind in routers.KINDS.items():
+        print(f"{name:22} {kind.text}")
+
+
+def prove(options):
+    kinds = options.kinds or list(routers.KINDS)
+    with internet.Internet(options.build, keep=options.keep) as net:
+        relay = net.open_relay()
+        places = [routers.place(net, kind, kind) for kind in kinds]
+        print(f"{'network':22} {'mapping':9} {'filtering':10} {'ports':11} {'hairpin':8} {'mapped to'}")
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            for place, result in zip(places, pool.map(lambda place: routers.prove(place, relay), places)):
+                if not result["udp"]:
+                    print(f"{place.kind:22} no UDP")
+                    continue
+                print(f"{place.kind:22} {result['mapping']:9} {result['filtering']:10} {result['ports']:11} "
+                      f"{'yes' if result['hairpin'] else 'no':8} {result['mapped'][0]}")
+
+
+def pair(options):
+    return run_matrix(options, [tuple(options.kinds)])
+
+
+def run_matrix(options, pairs):
+    print(matrix.HEADER, flush=True)
+    with world.World(options.build, keep=options.keep) as net:
+        if options.keep:
+            print(f"logs in {net.folder}", file=sys.stderr)
+        results = matrix.run(net, pairs, report=lambda result: print(matrix.line(result), flush=True))
+    if options.json:
+        options.json.write_text(matrix.as_json(results))
+    wrong = [result for result in results if result["path"] != result["expected"]]
+    print(f"{len(results)} pairs, {sum(result['path'] == 'direct' for result in results)} direct, {len(wrong)} not as expected")
+    return 1 if wrong else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("build", help="the build folder with p2pd, p2pctl, p2p-relay")
+    parser.add_argument("--keep", action="store_true", help="keep the folder with the logs, and name it")
+    commands = parser.add_subparsers(required=True)
+    commands.add_parser("list").set_defaults(run=list_kinds)
+    proving = commands.add_parser("prove")
+    proving.add_argument("kinds", nargs="*", choices=[[], *routers.KINDS], metavar="KIND")
+    proving.set_defaults(run=prove)
+    one = commands.add_parser("pair")
+    one.add_argument("kinds", nargs=2, choices=routers.KINDS, metavar="KIND")
+    one.set_defaults(run=pair, json=None)
+    every = commands.add_parser("matrix")
+    every.add_argument("--part", action="store_true", help="what is run where there is no time for all")
+    every.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the results there too")
+    every.set_defaults(run=lambda options: run_matrix(options, matrix.PART if options.part else matrix.all_pairs()))
+    options = parser.parse_args()
+    if options.run is not list_kinds:
+        if not harness.namespaces_work():
+            print("SKIPPED, NOT TESTED: network namespaces are not permitted here", file=sys.stderr)
+            return 77
+        harness.rerun_in_own_network()
+    try:
+        return options.run(options) or 0
+    except (harness.Failed, subprocess.SubprocessError) as failure:
+        print(f"the lab failed: {failure}{getattr(failure, 'stderr', None) or ''}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""Every kind of network with every other: by relay at once, direct where ICE can, and the reason where not."""
+import concurrent.futures
+import itertools
+import json
+import threading
+
+import harness
+import routers
+from world import wait_for
+
+V6 = {"ipv6-only", "dual-stack"}
+SYMMETRIC = {"symmetric-random", "symmetric-sequential"}
+# Who lets a symmetric NAT's packets in, from a port that nobody could tell beforehand.
+OPEN_TO_ANY_PORT = {"none", "full-cone", "address-restricted"}
+# Pairs of machines with one NAT: (name, expected path).
+TOGETHER = {"same-lan": "direct", "same-carrier-hairpin": "direct", "same-carrier-no-hairpin": "relay"}
+
+# What is run where there is no time for all: each kind at least twice, each reason to stay on the relay.
+PART = [("none", "none"), ("none", "symmetric-random"), ("firewall", "masquerade"), ("firewall", "firewall"),
+        ("full-cone", "symmetric-sequential"), ("full-cone", "udp-blocked"), ("address-restricted", "port-restricted"),
+        ("address-restricted", "symmetric-random"), ("port-restricted", "port-restricted"),
+        ("port-restricted", "symmetric-sequential"), ("masquerade", "masquerade"), ("masquerade", "carrier"),
+        ("symmetric-random", "symmetric-random"), ("carrier", "carrier"), ("ipv6-only", "ipv6-only"),
+        ("ipv6-only", "dual-stack"), ("dual-stack", "none"),
+        ("mtu-1300", "masquerade"), ("mtu-1300", "mtu-1300"), ("same-lan",), ("same-carrier-hairpin",),
+        ("same-carrier-no-hairpin",)]
+
+
+def all_pairs():
+    return list(itertools.combinations_with_replacement(routers.KINDS, 2)) + [(name,) for name in TOGETHER]
+
+
+def expected(pair):
+    """What ICE with a STUN server can do between these two, without port mapping and TURN."""
+    if len(pair) == 1:
+        return TOGETHER[pair[0]]
+    one, other = pair
+    if "udp-blocked" in pair:
+        return "relay"
+    if one in V6 and other in V6:
+        return "direct"
+    if "ipv6-only" in pair:
+        return "relay"
+    for symmetric, opposite in ((one, other), (other, one)):
+        if symmetric in SYMMETRIC and opposite not in OPEN_TO_ANY_PORT:
+            return "relay"
+    return "direct"
+
+
+class Rooms:
+    """Two machines of each kind, made when first wanted; the pairs with one NAT have their own two."""
+
+    def __init__(self, net):
+        self.net, self.machines, self.lock = net, {}, threading.Lock()
+
+    def prepare(self, pair):
+        if len(pair) == 1:
+            return self.together(pair[0])
+        return self.get(pair[0], "a"), self.get(pair[1], "b")
+
+    def get(self, kind, side):
+        name = f"{kind}-{side}"
+        if name not in self.machines:
+            self.machines[name] = self.net.machine(kind, name)
+        return self.machines[name]
+
+    def together(self, name):
+        net = self.net
+        if name == "same-lan":
+            first = routers.place(net, "masquerade", f"{name}-a")
+            host = routers.lan_host(net, f"{name}-b", first.routers[0], "192.168.1.2", "192.168.1.1")
+            places = first, routers.Place(first.kind, host, first.link, first.public, first.routers)
+        else:
+            hairpin = ["--hairpin"] if name == "same-carrier-hairpin" else []
+            carrier = routers.open_carrier(net, name, *routers.CARRIER, *hairpin)
+            places = tuple(routers.customer(net, f"{name}-{side}", carrier) for side in "ab")
+            for place in places:
+                place.kind = "carrier"
+                routers.prove(place, net.relay)
+        return tuple(net.settle(place) for place in places)
+
+
+def types(status):
+    """"host - srflx": the selected pair by its candidates' types."""
+    ends = [status["local_candidate"], status["remote_candidate"]]
+    return " - ".join(end.split()[0] for end in ends) if all(ends) else None
+
+
+def settled(status, wanted):
+    if status["path"] == "direct":
+        return True
+    return wanted == "relay" and status["why_not_direct"] not in (None, "in_progress")
+
+
+def deliver(sender, receiver, sender_id, receiver_id, text):
+    sender("message.send", peer=receiver_id, text=text)
+    wait_for(lambda: receiver("message.list", peer=sender_id)["messages"],
+             lambda found: text in [message["text"] for message in found], f"the message '{text}'")
+
+
+def run_pair(pair, one, other):
+    """Connects two machines and reports what became of it; the same dictionary as in the JSON output."""
+    wanted = expected(pair)
+    result = {"pair": list(pair), "expected": wanted}
+    a, b = one.api(), other.api()
+    ids = [api("daemon.hello")["peer_id"] for api in (a, b)]
+    try:
+        a("peer.add", name=other.name, id=ids[1])
+        b("peer.add", name=one.name, id=ids[0])
+        result["to_relay_ms"] = a("peer.connect", peer=ids[1], wait="relay", timeout_ms=20_000)["to_relay_ms"]
+        views = [wait_for(lambda: api("peer.status", peer=peer), lambda status: settled(status, wanted),
+                          f"{one.name} and {other.name} to settle") for api, peer in ((a, ids[1]), (b, ids[0]))]
+        deliver(a, b, *ids, "there")
+        deliver(b, a, *ids[::-1], "and back")
+        result["path"] = views[0]["path"] if views[0]["path"] == views[1]["path"] else "differs"
+        result["to_direct_ms"] = views[0]["to_direct_ms"]
+        result["types"] = types(views[0])
+        result["why_not_direct"] = [view["why_not_direct"] for view in views]
+    except harness.Failed as failure:
+        result |= {"path": "failed", "failure": str(failure)}
+    finally:
+        for api, peer in ((a, ids[1]), (b, ids[0])):
+            api("peer.remove", peer=peer)
+            api.close()
+    return result
+
+
+def run(net, pairs, at_a_time=2, report=lambda result: None):
+    rooms = Rooms(net)
+    machines = [rooms.prepare(pair) for pair in pairs]
+    with concurrent.futures.ThreadPoolExecutor(at_a_time) as pool:
+        futures = [pool.submit(run_pair, pair, *two) for pair, two in zip(pairs, machines)]
+        for future in futures:
+            report(future.result())
+    return [future.result() for future in futures]
+
+
+HEADER = f"{'network':21} {'network':21} {'path':7} {'relay':>9} {'direct':>9}  {'pair':15} why not direct"
+
+
+def line(result):
+    def time(key):
+        return f"{result[key]:6.0f} ms" if result.get(key) is not None else ""
+    one, other = result["pair"] if len(result["pair"]) == 2 else (result["pair"][0], "")
+    why = " / ".join(dict.fromkeys(word for word in result.get("why_not_direct", []) if word))
+    wrong = "" if result["path"] == result["expected"] else f"  EXPECTED {result['expected']}: {result.get('failure', '')}"
+    return (f"{one:21} {other:21} {result['path']:7} {time('to_relay_ms'):>9} {time('to_direct_ms'):>9}  "
+            f"{result.get('types') or '':15} {why}{wrong}")
+
+
+def as_json(results):
+    return json.dumps({"pairs": results}, indent=1)

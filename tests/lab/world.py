@@ -1,0 +1,74 @@
+"""Daemons in the lab's networks, and their API as a program would use it."""
+import itertools
+import json
+import select
+import socket
+import time
+
+import harness
+import internet
+import routers
+
+
+class Api:
+    """One connection to a daemon's socket (docs/api.md)."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(harness.DEADLINE)
+        self.socket.connect(str(path))
+        self.lines, self.numbers = self.socket.makefile("r", encoding="utf-8"), itertools.count(1)
+
+    def __call__(self, method, **params):
+        number = next(self.numbers)
+        request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+        self.socket.sendall(json.dumps(request).encode() + b"\n")
+        answer = json.loads(self.lines.readline())
+        if "error" in answer:
+            raise harness.Failed(f"{method} {params}: {answer['error']['message']}")
+        return answer["result"]
+
+    def close(self):
+        self.lines.close()
+        self.socket.close()
+
+
+class Machine(harness.Daemon):
+    """A daemon in a Place."""
+
+    def __init__(self, net, place, relays, arguments=()):
+        self.place = place
+        options = [word for relay in relays for word in relay.options(place.ipv6_only)]
+        super().__init__(net, place.host, [], arguments=options + net.daemon_options + list(arguments))
+
+    def api(self):
+        return Api(self.socket)
+
+
+class World(internet.Internet):
+    """An internet with a relay; machines are put into it by the kind of their network."""
+
+    def __init__(self, build, keep=False):
+        self.daemon_options = ["--log-level", "debug"] if keep else []
+        super().__init__(build, keep=keep)
+        self.relay = self.open_relay()
+
+    def machine(self, kind, name, relays=None, arguments=()):
+        place = routers.place(self, kind, name)
+        routers.prove(place, self.relay)
+        return self.settle(place, relays, arguments)
+
+    def settle(self, place, relays=None, arguments=()):
+        return Machine(self, place, relays or [self.relay], arguments)
+
+
+def wait_for(ask, good, what, deadline=harness.DEADLINE, step=0.05):
+    """Asks until the answer is good, and returns it. The failure tells the last answer."""
+    end = time.monotonic() + deadline
+    while True:
+        answer = ask()
+        if good(answer):
+            return answer
+        if time.monotonic() > end:
+            raise harness.Failed(f"waited {deadline:.0f} s for {what}; the last answer was {answer}")
+        select.select([], [], [], step)
