@@ -22,6 +22,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "net/ice.hpp"
+#include "net/port_mappings.hpp"
 #include "proto/candidate.hpp"
 
 namespace p2pd::net {
@@ -46,6 +47,8 @@ struct IceConfig {
   // What a remote candidate must pass; judged before by the peer, and here once more. A local candidate that
   // the other side would refuse is not offered. allow_loopback above is added to it.
   proto::CandidatePolicy policy;
+  // Where ports are mapped at the gateway; none: nowhere. Outlives the agents.
+  PortMappings* mappings = nullptr;
   std::string log_name;  // the peer's brief ID
 };
 

@@ -134,9 +134,8 @@ void IceSession::gather() {
   // Without a local address libnice would look for some itself, loopback policy or not.
   if (local_addresses_ == 0 || !nice_agent_gather_candidates(agent_.get(), stream_)) {
     base::log::debug("ice", "nothing to gather on", {{"peer", config_.log_name}});
-    gathering_done_ = true;
-    owner_.on_session_event(*this, IceGatheringDone{});
-    judge_progress();
+    nice_gathering_done_ = true;
+    finish_gathering();
     return;
   }
   enlarge_buffers();
@@ -270,18 +269,64 @@ void IceSession::judge_progress() {
 void IceSession::on_local_candidate(const NiceCandidate& candidate) {
   const auto converted = to_candidate(candidate);
   if (!converted) return;
+  offer(*converted);
+  if (converted->type == proto::CandidateType::host) ask_mapping(*converted);
+}
+
+void IceSession::offer(const proto::Candidate& candidate) {
   proto::CandidatePolicy policy;
   policy.allow_loopback = config_.allow_loopback;
-  const auto refusal = proto::judge(*converted, policy);
+  const auto refusal = proto::judge(candidate, policy);
   const bool offered = refusal == proto::CandidateRefusal::none;
   base::log::debug("ice", offered ? "local candidate gathered" : "local candidate not offered",
                    {{"peer", config_.log_name},
                     {"generation", generation_},
-                    {"candidate", converted->text()},
+                    {"candidate", candidate.text()},
                     {"reason", proto::to_string(refusal)}});
   if (!offered) return;
   ++local_candidates_;
-  owner_.on_session_event(*this, *converted);
+  owner_.on_session_event(*this, candidate);
+}
+
+void IceSession::ask_mapping(const proto::Candidate& host) {
+  if (config_.mappings == nullptr || config_.relay_only || host.endpoint.v6) return;
+  const std::size_t which = mapped_.size();
+  mapped_.push_back({host});
+  mapped_.back().id = config_.mappings->add(
+      host.endpoint, io_.get_executor(),
+      [this, which, alive = std::weak_ptr(alive_)](std::optional<proto::Endpoint> external) {
+        if (!alive.expired() && state_ != State::closing) on_mapped(which, external);
+      });
+}
+
+// To the other side a mapped port is a server-reflexive candidate (RFC 8445 5.1.1.2 leaves open where one
+// comes from); libnice here need not know of it, what arrives by it arrives at the host candidate.
+void IceSession::on_mapped(std::size_t which, std::optional<proto::Endpoint> external) {
+  constexpr std::uint32_t kTypePreference = 100;  // RFC 8445 5.1.2.2
+  Mapped& mapped = mapped_[which];
+  if (external) {
+    proto::Candidate candidate;
+    candidate.type = proto::CandidateType::srflx;
+    // Of another base or server than libnice's, so another foundation (RFC 8445 5.1.1.3).
+    candidate.foundation = ("m" + mapped.host.foundation).substr(0, NICE_CANDIDATE_MAX_FOUNDATION - 1);
+    candidate.priority = (kTypePreference << 24) | (mapped.host.priority & 0xff'ffff);
+    candidate.endpoint = proto::canonical(*external);
+    candidate.related = mapped.host.endpoint;
+    offer(candidate);
+  }
+  mapped.answered = true;
+  finish_gathering();
+}
+
+// The other side gives up when all checks have failed and no candidate is to come any more: so not before
+// the mapper has answered.
+void IceSession::finish_gathering() {
+  const bool waiting =
+      std::any_of(mapped_.begin(), mapped_.end(), [](const Mapped& one) { return !one.answered; });
+  if (gathering_done_ || waiting || !nice_gathering_done_) return;
+  gathering_done_ = true;
+  owner_.on_session_event(*this, IceGatheringDone{});
+  judge_progress();
 }
 
 // CONNECTED, not READY: READY waits about two seconds for checks that will not succeed any more.
@@ -329,6 +374,7 @@ void IceSession::close(std::function<void()> done) {
   state_ = State::closing;
   closed_ = std::move(done);
   socket_.reset();
+  for (const Mapped& mapped : mapped_) config_.mappings->remove(mapped.id);
   g_signal_handlers_disconnect_by_data(agent_.get(), this);
   g_object_set(agent_.get(), "stun-initial-timeout", guint{100}, "stun-max-retransmissions", guint{3},
                nullptr);
@@ -349,10 +395,8 @@ void IceSession::finish_close() {
 
 void IceSession::gathering_done_trampoline(NiceAgent*, guint, gpointer self) noexcept {
   IceSession& it = session(self);
-  if (it.gathering_done_) return;
-  it.gathering_done_ = true;
-  it.owner_.on_session_event(it, IceGatheringDone{});
-  it.judge_progress();
+  it.nice_gathering_done_ = true;
+  it.finish_gathering();
 }
 
 void IceSession::candidate_trampoline(NiceAgent*, NiceCandidate* candidate, gpointer self) noexcept {

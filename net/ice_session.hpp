@@ -9,6 +9,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <variant>
 #include <vector>
@@ -41,6 +42,13 @@ class IceSessionOwner {
 };
 
 class IceSession {
+  // A host candidate's port, mapped at the gateway.
+  struct Mapped {
+    proto::Candidate host;
+    PortMappings::Id id = 0;
+    bool answered = false;
+  };
+
  public:
   IceSession(boost::asio::io_context& io, const IceConfig& config, std::uint32_t generation, bool controlling,
              IceSessionOwner& owner);
@@ -70,6 +78,10 @@ class IceSession {
   void fail(IceFailure failure);
   void judge_progress();
   void on_local_candidate(const NiceCandidate& candidate);
+  void offer(const proto::Candidate& candidate);
+  void ask_mapping(const proto::Candidate& host);
+  void on_mapped(std::size_t which, std::optional<proto::Endpoint> external);
+  void finish_gathering();
   void on_component_state(NiceComponentState state);
   void on_received(base::ByteView datagram);
   void on_dispatched();
@@ -103,7 +115,10 @@ class IceSession {
   std::size_t local_candidates_ = 0;
   proto::RemoteCandidates remote_;
   std::size_t handed_over_ = 0;  // of the accepted ones, given to libnice
-  bool gathering_done_ = false;
+  std::vector<Mapped> mapped_;
+  const std::shared_ptr<char> alive_ = std::make_shared<char>();  // for what the mapper tells later
+  bool nice_gathering_done_ = false;
+  bool gathering_done_ = false;  // and every mapping has been answered for
   bool has_remote_credentials_ = false;
   bool remote_done_ = false;
   bool was_connected_ = false;

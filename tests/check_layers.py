@@ -26,6 +26,7 @@ ONLY_IN = {
     "nice": {"net"},
     "glib": {"net"},
     "gio": {"net"},
+    "miniupnpc": {"net"},
     "sqlite3": {"store"},
     "qrencode": {"ctl"},
     "openssl": {"net", "relay"},
