@@ -86,6 +86,8 @@ Node::Node(asio::io_context& io, Options options, Sources sources, base::Descrip
       io_, book_, *store_, *events_, file_worker_, static_cast<FilePeers&>(*this));
   to_relays_ = std::make_unique<base::Mailbox<RelayDatagram>>(
       io_.get_executor(), kToRelays, [this](const RelayDatagram& datagram) { hub_->send(datagram); });
+  mapper_ = std::make_unique<net::PortMapper>(io_.get_executor(), net::PortMapperConfig());
+  mapper_->watch([this] { events_->publish("net", "port_mapping", to_json(mapper_->status())); });
   make_planes();
   make_pairings();
   net_ = std::make_unique<NetChecker>(io_.get_executor(), tasks_,
@@ -129,6 +131,7 @@ void Node::make_planes() {
       .to_relays = *to_relays_};
   config.ice.allow_loopback = options_.allow_loopback;
   config.ice.policy.allow_loopback = options_.allow_loopback;
+  config.ice.mappings = mapper_.get();
   for (unsigned i = 0; i < options_.workers; ++i) planes_.push_back(std::make_unique<DataPlane>(config));
 }
 
@@ -161,6 +164,8 @@ Result<void> Node::start() {
   load_peers();
   pairings_->inviting().load();
   hub_->start();
+  mapper_->start();
+  mapper_->set_enabled(mapping_wanted());
   tasks_.spawn("watchdog", base::run_watchdog(service_.manager(), [this](std::function<void()> well) {
                  service_.check_health(std::move(well));
                }));
@@ -426,6 +431,8 @@ asio::awaitable<void> Node::stop() {
   tasks_.cancel();
   co_await tasks_.join();
   co_await stop_planes();
+  // After the planes: what their agents had mapped is theirs no more, and is deleted here.
+  co_await mapper_->stop();
   // The last packets, the closes among them, wait in the mailbox: it is drained before this continues.
   co_await asio::post(io_, asio::use_awaitable);
   co_await hub_->stop();

@@ -29,6 +29,7 @@
 #include "daemon/reload.hpp"
 #include "daemon/service.hpp"
 #include "ipc/server.hpp"
+#include "net/port_mapper.hpp"
 
 namespace p2pd::daemon {
 
@@ -64,6 +65,7 @@ class Node final : private RelayHubEvents, private ipc::EventSource, private Fil
   [[nodiscard]] store::Store& store() { return *store_; }
   [[nodiscard]] FileBoard& files() { return *files_; }
   [[nodiscard]] NetChecker& net() { return *net_; }
+  [[nodiscard]] const net::PortMapper& mapper() const { return *mapper_; }
   [[nodiscard]] ipc::EventHub& events() { return *events_; }
   [[nodiscard]] const ipc::MethodTable& methods() const { return methods_; }
   // For completions of the store and of peers: runs them on the control thread.
@@ -112,6 +114,7 @@ class Node final : private RelayHubEvents, private ipc::EventSource, private Fil
   void begin_peer(const KnownPeer& peer);
   [[nodiscard]] std::vector<std::string> own_relays() const;
   [[nodiscard]] bool direct_allowed(const KnownPeer& peer) const { return options_.direct && peer.direct; }
+  [[nodiscard]] bool mapping_wanted() const { return options_.direct && options_.port_mapping; }
   void hints_changed(const base::PeerId& id, const std::vector<std::string>& urls);
   [[nodiscard]] RelayHub::Config relay_config() const;
   [[nodiscard]] base::Result<ReloadPlan> read_and_apply();
@@ -137,6 +140,7 @@ class Node final : private RelayHubEvents, private ipc::EventSource, private Fil
   FileWorker file_worker_;
   std::unique_ptr<FileBoard> files_;
   std::unique_ptr<base::Mailbox<RelayDatagram>> to_relays_;
+  std::unique_ptr<net::PortMapper> mapper_;
   std::vector<std::unique_ptr<DataPlane>> planes_;
   std::unique_ptr<NetChecker> net_;
   boost::asio::steady_timer resolve_pause_;

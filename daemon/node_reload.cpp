@@ -69,6 +69,7 @@ void Node::apply(const std::vector<std::string>& changed) {
     start_resolving();
     net_->changed();
   }
+  if (any_of({"direct", "port-mapping"})) mapper_->set_enabled(mapping_wanted());
   service_.changed();
 }
 

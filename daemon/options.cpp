@@ -36,6 +36,8 @@ constexpr OptionRow kTable[] = {
      "STUN server; without any, port 3478 of each relay's host is asked", true},
     {"direct", "on|off", false, false, "on",
      "off: no UDP socket is opened and no address is told, all goes by relay", true},
+    {"port-mapping", "on|off", false, false, "on",
+     "have the gateway let peers in (PCP, NAT-PMP, UPnP); off, or direct off: it is not asked", true},
     {"presence", "contacts|none", false, false, "contacts",
      "whom the relays tell that this machine is online", true},
     {"download-dir", "DIR", false, false, "", "folder where received files are put"},
@@ -189,6 +191,7 @@ Options interpret(OptionSources& sources) {
   read_files(reader, out);
   read_network(reader, out);
   reader.choice("direct", "on", "off", out.direct);
+  reader.choice("port-mapping", "on", "off", out.port_mapping);
   reader.choice("presence", "contacts", "none", out.presence);
   reader.choice("allow-loopback", "on", "off", out.allow_loopback);
   if (const auto value = reader.one("workers")) {
@@ -319,6 +322,7 @@ std::vector<Setting> settings(const Options& options) {
   out.push_back({"relay-token-file", given(options.relay_token_file)});
   out.push_back({"stun", std::move(stun)});
   out.push_back({"direct", {options.direct ? "on" : "off"}});
+  out.push_back({"port-mapping", {options.port_mapping ? "on" : "off"}});
   out.push_back({"presence", {options.presence ? "contacts" : "none"}});
   out.push_back({"download-dir", {options.download_dir.string()}});
   out.push_back({"file-quota", {std::to_string(options.file_quota)}});

@@ -39,6 +39,7 @@ struct Options {
   std::string relay_token;  // read from relay-token-file
   std::vector<HostPort> stun;
   bool direct = true;
+  bool port_mapping = true;
   bool presence = true;  // contacts (true) or none
   unsigned workers = 1;
   bool allow_loopback = false;

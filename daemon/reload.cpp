@@ -34,6 +34,7 @@ ReloadPlan plan_reload(const Options& now, const Options& read) {
   plan.next.relay_token = read.relay_token;
   plan.next.stun = read.stun;
   plan.next.direct = read.direct;
+  plan.next.port_mapping = read.port_mapping;
   plan.next.presence = read.presence;
   plan.next.log_level = read.log_level;
 

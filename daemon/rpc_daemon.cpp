@@ -111,6 +111,7 @@ void status_snapshot(Node& node, std::function<void(const json&)> done) {
           {"version", P2PD_VERSION},
           {"relay", home_json(relays)},
           {"relays", relays_json(relays)},
+          {"port_mapping", to_json(node.mapper().status())},
           {"peers", std::move(peers)}});
   });
 }
@@ -138,6 +139,8 @@ void add_daemon_methods(ipc::MethodTable& table, Node& node) {
                  {"version", Type::text, "p2pd's version"},
                  {"relay", Type::object, "the home relay: url, state (online, connecting, offline), rtt_ms"},
                  {"relays", Type::array, "all relay sessions"},
+                 {"port_mapping", Type::object,
+                  "state (off, finding, none, mapping), protocol, gateway, external, mappings, error"},
                  {"peers", Type::array, "all peers, as peer.status shows one"}},
       .handler = [&node](const Request&, Responder responder) {
         // std::function wants to copy what it holds.

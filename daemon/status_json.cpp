@@ -63,6 +63,15 @@ json to_json(const RelayHub::Status& relay) {
           {"error", relay.online ? json() : text_or_null(relay.last_error)}};
 }
 
+json to_json(const net::PortMapperStatus& mapper) {
+  return {{"state", net::to_string(mapper.state)},
+          {"protocol", text_or_null(mapper.protocol)},
+          {"gateway", text_or_null(mapper.gateway)},
+          {"external", text_or_null(mapper.external)},
+          {"mappings", mapper.mappings},
+          {"error", text_or_null(mapper.error)}};
+}
+
 json to_json(const KnownPeer& peer, const peer::PeerStatus& status, peer::Presence presence,
              std::uint64_t outbox) {
   const auto bytes = [&status](PathKind kind) { return status.bytes[static_cast<std::size_t>(kind)]; };

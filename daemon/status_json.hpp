@@ -9,6 +9,7 @@
 
 #include "daemon/address_book.hpp"
 #include "daemon/relay_hub.hpp"
+#include "net/port_mapper.hpp"
 #include "peer/peer.hpp"
 #include "store/types.hpp"
 
@@ -21,6 +22,8 @@ namespace p2pd::daemon {
 // A peer as daemon.status and peer.status show it; `outbox`: messages that wait for it.
 [[nodiscard]] nlohmann::json to_json(const KnownPeer& peer, const peer::PeerStatus& status,
                                      peer::Presence presence, std::uint64_t outbox);
+// {state, protocol, gateway, external, mappings, error}
+[[nodiscard]] nlohmann::json to_json(const net::PortMapperStatus& mapper);
 [[nodiscard]] nlohmann::json to_json(const store::AttemptRow& attempt);
 // `name`: what the peer is called here, empty when it is not known any more.
 [[nodiscard]] nlohmann::json to_json(const store::OutboxEntry& message, const std::string& name);

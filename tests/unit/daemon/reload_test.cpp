@@ -28,6 +28,7 @@ const std::map<std::string_view, void (*)(Options&)> kChanges{
        out.stun.push_back({"stun.example", 3478});
      }},
     {"direct", [](Options& out) { out.direct = !out.direct; }},
+    {"port-mapping", [](Options& out) { out.port_mapping = !out.port_mapping; }},
     {"presence", [](Options& out) { out.presence = !out.presence; }},
     {"download-dir", [](Options& out) { out.download_dir = "/other"; }},
     {"file-quota", [](Options& out) { out.file_quota = 1; }},
