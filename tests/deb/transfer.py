@@ -55,7 +55,6 @@ def sha256(path):
 class Pair:
     def __init__(self, stack, packages, base):
         network = machine.Network()
-        stack.callback(network.close)
         self.relay, self.alice, self.bob = (
             stack.enter_context(contextlib.closing(machine.Machine(name, [base], network))) for name in ("relay", "alice", "bob"))
         self.packages = packages
