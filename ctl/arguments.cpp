@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/nearest.hpp"
 #include "ctl/command.hpp"
 #include "ctl/text.hpp"
 
@@ -115,10 +116,16 @@ class ArgumentReader {
   }
 
   [[nodiscard]] Failure unknown_option(const std::string& name) const {
-    if (line_.command == nullptr)
-      return usage("there is no option " + escape_line(name) + ": try `p2pctl help`");
+    std::vector<std::string_view> known;
+    for (const Option& option : global_options_) known.push_back(option.name);
+    if (line_.command == nullptr) {
+      return usage("there is no option " + escape_line(name) + base::did_you_mean(name, known) +
+                   ": try `p2pctl help`");
+    }
+    for (const Option& option : line_.command->options) known.push_back(option.name);
     return usage(std::string(line_.command->name) + " has no option " + escape_line(name) +
-                 " (to give it as text, put -- before it); " + usage_of(*line_.command));
+                 base::did_you_mean(name, known) + " (to give it as text, put -- before it); " +
+                 usage_of(*line_.command));
   }
 
   CtlResult<void> take_operand(const std::string& word) {
@@ -129,7 +136,10 @@ class ArgumentReader {
     const auto found =
         std::find_if(commands_.begin(), commands_.end(), [&](const Command& c) { return c.name == word; });
     if (found == commands_.end()) {
-      return usage("there is no command '" + escape_line(word) + "': `p2pctl help` lists all");
+      std::vector<std::string_view> known;
+      for (const Command& command : commands_) known.push_back(command.name);
+      return usage("there is no command '" + escape_line(word) + "'" + base::did_you_mean(word, known) +
+                   ": `p2pctl help` lists all");
     }
     line_.command = &*found;
     return {};

@@ -10,6 +10,7 @@
 
 #include "base/line_file.hpp"
 #include "base/log.hpp"
+#include "base/nearest.hpp"
 #include "daemon/folders.hpp"
 #include "daemon/options.hpp"
 
@@ -27,6 +28,15 @@ const OptionRow* find_row(std::string_view name) {
   const auto found =
       std::find_if(table.begin(), table.end(), [&](const auto& row) { return row.name == name; });
   return found == table.end() ? nullptr : &*found;
+}
+
+// The end of a sentence about a name that is no option's.
+std::string meant(std::string_view name, bool in_file) {
+  std::vector<std::string_view> names;
+  for (const OptionRow& row : option_table()) {
+    if (!in_file || !row.command_line_only) names.push_back(row.name);
+  }
+  return base::did_you_mean(name, names, in_file ? "" : "--");
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -71,8 +81,13 @@ Values read_command_line(int argc, const char* const* argv, Errors& errors) {
       if (option.value.empty()) add(*row, {"on", place}, values, errors);
       for (const std::string& text : option.value) add(*row, {text, place}, values, errors);
     }
+  } catch (const po::unknown_option& error) {
+    const std::string name = error.get_option_name();
+    const std::string bare = name.substr(std::min(name.find_first_not_of('-'), name.size()));
+    errors.push_back(fmt::format("command line: {} is not an option{}; see p2pd --help",
+                                 base::log::escape(name), meant(bare.substr(0, bare.find('=')), false)));
   } catch (const po::error& error) {
-    errors.push_back(fmt::format("{}; see p2pd --help", error.what()));
+    errors.push_back(fmt::format("command line: {}; see p2pd --help", error.what()));
   }
   return values;
 }
@@ -119,8 +134,8 @@ Values read_file(const std::filesystem::path& file, Errors& errors) {
     const std::string_view name = trimmed(text.substr(0, equals));
     const OptionRow* row = find_row(name);
     if (row == nullptr) {
-      errors.push_back(
-          fmt::format("{}: {} is not an option; p2pd --help lists them", place, base::log::escape(name)));
+      errors.push_back(fmt::format("{}: {} is not an option{}; p2pd --help lists them", place,
+                                   base::log::escape(name), meant(name, true)));
     } else if (row->command_line_only) {
       errors.push_back(fmt::format("{}: '{}' belongs on the command line", place, name));
     } else {

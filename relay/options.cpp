@@ -1,5 +1,6 @@
 #include "relay/options.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
@@ -12,6 +13,9 @@
 #include <boost/program_options.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
+
+#include "base/log.hpp"
+#include "base/nearest.hpp"
 
 namespace p2pd::relay {
 namespace {
@@ -259,6 +263,18 @@ OptionRow to_row(const po::option_description& option, bool command_line_only) {
   return row;
 }
 
+// About a name that is no option's.
+std::string unknown_name(const po::unknown_option& error, const po::options_description& known,
+                         std::string_view prefix) {
+  const std::string name = error.get_option_name();
+  std::string bare = name.substr(std::min(name.find_first_not_of('-'), name.size()));
+  bare = bare.substr(0, bare.find('='));
+  std::vector<std::string_view> names;
+  for (const auto& option : known.options()) names.push_back(option->long_name());
+  return fmt::format("{} is not an option{}", base::log::escape(std::string(prefix) + bare),
+                     base::did_you_mean(bare, names, prefix));
+}
+
 base::Result<> read_file(const std::string& file, const po::options_description& known,
                          po::variables_map& values) {
   std::error_code ignored;
@@ -269,6 +285,8 @@ base::Result<> read_file(const std::string& file, const po::options_description&
   if (!in) return base::errno_error(errno, fmt::format("configuration file \"{}\"", file));
   try {
     po::store(po::parse_config_file(in, known), values);
+  } catch (const po::unknown_option& error) {
+    return wrong(fmt::format("{}: {}; see p2p-relay --help", file, unknown_name(error, known, "")));
   } catch (const po::error& error) {
     return wrong(fmt::format("{}: {}", file, error.what()));
   }
@@ -304,6 +322,8 @@ base::Result<Options> parse_options(int argc, const char* const argv[]) {
                   from_environment,
                   [&](const std::string& variable) { return option_of(variable, from_environment); }),
               values);
+  } catch (const po::unknown_option& error) {
+    return wrong(unknown_name(error, all, "--") + "; see p2p-relay --help");
   } catch (const po::error& error) {
     return wrong(std::string(error.what()) + "; see p2p-relay --help");
   }

@@ -197,6 +197,8 @@ class RelayAccess(LabCase):
                 (["--access", f"token:{self.write('long', 'x' * 1025)}"], 'long" line 1: the token is longer than 1024'),
                 (["--tls-cert", "/nowhere/cert.pem", "--tls-key", "/nowhere/key.pem"], 'certificate "/nowhere/cert.pem"'),
                 (["--tls-cert", "/nowhere/cert.pem"], "tls-cert and tls-key go together"),
+                (["--acess", "open"], "did you mean --access?"),
+                (["--config", str(self.write("conf", "lisen = 127.0.0.1:0"))], "did you mean listen?"),
                 (["--public-url", "relay.example"], "public-url: "),
                 (["--metrics", "9100"], "use ADDRESS:PORT"),
                 (["--max-startups", "100:30"], "START:RATE:FULL")):

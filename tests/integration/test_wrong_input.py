@@ -22,6 +22,9 @@ class NoDaemon(LabCase):
         for arguments in (("fly",), ("send",), ("connect",), ("connect", "bob", "--wait", "forever"), ("--nonsense",),
                           ("--timeout", "x", "status")):
             self.assertEqual(daemon.ctl(*arguments, check=False).returncode, 3, arguments)
+        for arguments, words in ((("sned", "bob", "x"), "did you mean send?"), (("--jsno", "id"), "did you mean --json?"),
+                                 (("send", "bob", "--fiel", "x"), "did you mean --file?")):
+            self.says_no(daemon, 3, words, *arguments)
 
 
 class Start(LabCase):
@@ -100,10 +103,21 @@ class Start(LabCase):
     def test_bad_options_are_status_3(self):
         daemon = self.lab.daemon("alice", [], start=False)
         for arguments, words in ((("--relay", "http://x"), "relay"), (("--workers", "0"), "workers"),
-                                 (("--config", "/nowhere"), "/nowhere"), (("--nonsense",), "nonsense")):
+                                 (("--config", "/nowhere"), "/nowhere"), (("--nonsense",), "--nonsense is not an option; see"),
+                                 (("--log-lvl", "x"), "did you mean --log-level?"),
+                                 (("--relays=x",), "did you mean --relay?")):
             status, error = self.run_p2pd(daemon, *arguments)
             self.assertEqual(status, 3, error)
             self.assertIn(words, error)
+        config = self.lab.folder / "p2pd.conf"
+        config.write_text("direct = on\n\npresense = none\n")
+        status, error = self.run_p2pd(daemon, "--config", str(config), "--check-config")
+        self.assertEqual(status, 3, error)
+        self.assertIn(f"{config}:3: presense is not an option; did you mean presence?", error)
+        config.write_bytes(b"\x00\xff\xfe\n")
+        status, error = self.run_p2pd(daemon, "--config", str(config), "--check-config")
+        self.assertEqual(status, 3, error)
+        self.assertIn(f"{config}:1: ", error)
 
 
 class Peers(LabCase):
