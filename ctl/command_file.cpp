@@ -31,8 +31,12 @@ Failure system_failure(const std::string& doing) {
 }
 
 CtlResult<base::Descriptor> open_file(const std::string& path) {
+  if (path.empty())
+    return Failure{ExitCode::usage, "--file needs the path of a file, or - for standard input"};
   // Not blocking: a FIFO without a writer would hold us here.
   base::Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!file && errno == ENXIO)
+    return Failure{ExitCode::refused, escape_line(path) + " is not a regular file"};
   if (!file) return system_failure("cannot open " + escape_line(path));
   struct stat info {};
   if (::fstat(file.get(), &info) != 0) return system_failure("cannot use " + escape_line(path));
@@ -91,7 +95,7 @@ class FileSending {
     for (;;) {
       CtlResult<json> transfer = begin();
       if (transfer && !is_over(*transfer)) transfer = follow();
-      if (transfer || transfer.error().code != ExitCode::no_daemon || id_.empty()) return transfer;
+      if (transfer || transfer.error().code != ExitCode::no_daemon) return transfer;
       bar_.clear();
       const CtlResult<void> back = wait_for_daemon();
       if (!back) return back.error();
@@ -243,7 +247,9 @@ CtlResult<ExitCode> run_send_file(Context& context, const Arguments& arguments) 
   }
   CtlResult<base::Descriptor> file = standard_input ? spool(context) : open_file(path);
   if (!file) return file.error();
-  json params = {{"peer", peer}, {"name", name}, {"resume", !standard_input}};
+  // Standard input may have taken longer than p2pd keeps an idle connection.
+  if (standard_input) context.disconnect();
+  json params = {{"peer", peer}, {"name", name}, {"resume", true}};
   if (arguments.has("--no-direct")) params["direct"] = false;
   FileSending sending(context, std::move(*file), std::move(params));
   const CtlResult<json> transfer = sending.run();
