@@ -39,8 +39,38 @@ Result<DownloadFolder> DownloadFolder::open(const std::string& path) {
   return DownloadFolder(std::move(directory));
 }
 
+Result<void> DownloadFolder::check(const std::string& path) {
+  std::error_code ignored;
+  std::filesystem::path folder(path);
+  if (std::filesystem::exists(std::filesystem::symlink_status(folder, ignored))) {
+    const auto opened = open(path);
+    if (!opened) return opened.error();
+    return {};
+  }
+  while (folder.has_relative_path() && !std::filesystem::exists(folder, ignored))
+    folder = folder.parent_path();
+  if (!std::filesystem::is_directory(folder, ignored)) {
+    return base::errno_error(ENOTDIR,
+                             fmt::format("cannot make the download folder {} in {}", path, folder.string()));
+  }
+  if (::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) == 0) return {};
+  return base::errno_error(errno,
+                           fmt::format("cannot make the download folder {} in {}", path, folder.string()));
+}
+
 Result<Descriptor> DownloadFolder::open_partial(const std::string& name) const {
-  Descriptor file(::openat(directory_.get(), name.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  const auto open_it = [&] {
+    return Descriptor(::openat(directory_.get(), name.c_str(),
+                               O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
+  };
+  Descriptor file = open_it();
+  // Killed between getting its own mode, which may be read-only, and its name.
+  if (!file && errno == EACCES) {
+    if (::fchmodat(directory_.get(), name.c_str(), 0600, AT_SYMLINK_NOFOLLOW) != 0)
+      errno = EACCES;
+    else
+      file = open_it();
+  }
   if (!file) return base::errno_error(errno, fmt::format("cannot open {}", name));
   struct stat info {};
   if (::fstat(file.get(), &info) != 0) return base::errno_error(errno, name);

@@ -19,6 +19,9 @@ class DownloadFolder {
   // be written.
   [[nodiscard]] static base::Result<DownloadFolder> open(const std::string& path);
 
+  // Whether open() would do, without making anything. Errors as open()'s.
+  [[nodiscard]] static base::Result<void> check(const std::string& path);
+
   // For reading and writing, made (0600) where it is missing. Error: it is a link, or not a file of ours
   // alone.
   [[nodiscard]] base::Result<base::Descriptor> open_partial(const std::string& name) const;

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -86,7 +87,8 @@ class FileBoard {
   // --- from peers; `done` runs on any thread ---
   void offered(const base::PeerId& peer, const proto::FileOffer& offer,
                std::function<void(peer::FileAnswer)> done);
-  void withdrawn(const base::PeerId& peer, const proto::FileWithdraw& withdraw, std::function<void()> done);
+  void withdrawn(const base::PeerId& peer, const proto::FileWithdraw& withdraw,
+                 std::function<void(bool gone)> done);
   void delivered(const base::PeerId& peer, const proto::TransferId& id, const std::string& name);
   void refused(const base::PeerId& peer, const proto::TransferId& id, proto::FileRefusal reason);
   void failed(const base::PeerId& peer, const proto::TransferId& id, proto::FileWithdrawal reason);
@@ -111,6 +113,7 @@ class FileBoard {
   void withdraw(const store::TransferRow& row);
 
   // file_board_receive.cpp
+  void give_up(const base::PeerId& peer, const std::string& id);
   void admit(const base::PeerId& peer, const proto::FileOffer& offer,
              std::function<void(peer::FileAnswer)> done);
   void admitted(const std::string& id, const std::function<void(peer::FileAnswer)>& done);
@@ -143,6 +146,7 @@ class FileBoard {
   FileWorker& worker_;
   FilePeers& peers_;
   Transfers transfers_;                        // those that are not over, by ID
+  std::set<std::string> looked_up_;            // offered, and it is not known yet whether they are over
   std::vector<store::TransferRow> unsettled_;  // at start: to be withdrawn
   bool cleaned_ = false;                       // nothing is admitted before
   boost::asio::steady_timer timer_;

@@ -51,14 +51,17 @@ store::TransferRow row_of(const PeerId& peer, const proto::FileOffer& offer, con
 
 void FileBoard::offered(const PeerId& peer, const proto::FileOffer& offer, Answer done) {
   if (!cleaned_) return done(FileRefusal::busy);
+  const std::string id = peer::message_id_text(offer.id);
   const KnownPeer* known = book_.find(peer);
-  if (known == nullptr || !known->accept_files) return done(FileRefusal::policy);
+  if (known == nullptr || !known->accept_files) {
+    give_up(peer, id);
+    return done(FileRefusal::policy);
+  }
   if (const std::string fault = proto::file_name_fault(offer.name); !fault.empty()) {
     base::log::info("files", "an offered name is refused",
                     {{"peer", peer}, {"name", offer.name}, {"reason", fault}});
     return done(FileRefusal::name);
   }
-  const std::string id = peer::message_id_text(offer.id);
   const auto found = transfers_.find(id);
   if (found != transfers_.end()) {
     const store::TransferRow& row = found->second.row;
@@ -68,8 +71,10 @@ void FileBoard::offered(const PeerId& peer, const proto::FileOffer& offer, Answe
     if (found->second.settling) return done(FileRefusal::busy);
     return admitted(id, done);
   }
+  if (!looked_up_.insert(id).second) return done(FileRefusal::busy);
   store_.find_transfer(id, post_here(),
-                       [this, peer, offer, done](Result<std::optional<store::TransferRow>> row) {
+                       [this, id, peer, offer, done](Result<std::optional<store::TransferRow>> row) {
+                         looked_up_.erase(id);
                          if (!row) return done(FileRefusal::storage);
                          if (!*row) return admit(peer, offer, done);
                          if ((*row)->peer != peer || (*row)->direction != TransferDirection::incoming) {
@@ -79,6 +84,16 @@ void FileBoard::offered(const PeerId& peer, const proto::FileOffer& offer, Answe
                          if ((*row)->state == TransferState::done) return done((*row)->stored_name);
                          done(FileRefusal::cancelled);
                        });
+}
+
+// What was admitted earlier is not wanted any more.
+void FileBoard::give_up(const PeerId& peer, const std::string& id) {
+  const auto found = transfers_.find(id);
+  if (found == transfers_.end() || found->second.row.peer != peer || found->second.settling ||
+      found->second.row.direction != TransferDirection::incoming) {
+    return;
+  }
+  drop(id, TransferState::failed, std::string(to_string(FileRefusal::policy)), [](bool) {});
 }
 
 void FileBoard::admit(const PeerId& peer, const proto::FileOffer& offer, Answer done) {
@@ -171,16 +186,19 @@ void FileBoard::drop(const std::string& id, TransferState state, std::string rea
 }
 
 void FileBoard::withdrawn(const PeerId& peer, const proto::FileWithdraw& withdraw,
-                          std::function<void()> done) {
+                          std::function<void(bool gone)> done) {
   const std::string id = peer::message_id_text(withdraw.id);
+  // Its offer is still being admitted.
+  if (!cleaned_ || looked_up_.contains(id)) return done(false);
   const auto found = transfers_.find(id);
-  if (found == transfers_.end() || found->second.row.peer != peer || found->second.settling ||
+  if (found == transfers_.end() || found->second.row.peer != peer ||
       found->second.row.direction != TransferDirection::incoming) {
-    return done();
+    return done(true);
   }
+  if (found->second.settling) return done(false);
   const bool cancelled = withdraw.reason == proto::FileWithdrawal::cancelled;
   drop(id, cancelled ? TransferState::cancelled : TransferState::failed,
-       std::string(to_string(withdraw.reason)), [done = std::move(done)](bool) { done(); });
+       std::string(to_string(withdraw.reason)), [done = std::move(done)](bool) { done(true); });
 }
 
 // --- at start
@@ -210,6 +228,10 @@ void FileBoard::clean_folder() {
   std::set<std::string> known;
   for (const auto& [id, transfer] : transfers_) known.insert(config_.partial_prefix + id + ".part");
   worker_.post([this, known = std::move(known)] {
+    if (const auto usable = DownloadFolder::check(config_.folder); !usable) {
+      base::log::warn("files", "received files cannot be stored; see download-dir",
+                      {{"error", usable.error().message()}});
+    }
     std::error_code ignored;
     if (std::filesystem::is_directory(config_.folder, ignored)) {
       if (const auto folder = DownloadFolder::open(config_.folder)) {

@@ -26,8 +26,10 @@ void FileBridge::offered(const PeerId& peer, const proto::FileOffer& offer,
 }
 
 void FileBridge::withdrawn(const PeerId& peer, const proto::FileWithdraw& withdraw,
-                           std::function<void()> done) {
-  auto back = [plane = plane_, done = std::move(done)] { boost::asio::post(plane, done); };
+                           std::function<void(bool gone)> done) {
+  auto back = [plane = plane_, done = std::move(done)](bool gone) {
+    boost::asio::post(plane, [done, gone] { done(gone); });
+  };
   boost::asio::post(control_,
                     [&board = board_, peer, withdraw, back] { board.withdrawn(peer, withdraw, back); });
 }

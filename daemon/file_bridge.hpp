@@ -18,7 +18,7 @@ class FileBridge final : public peer::FileStore {
   void offered(const base::PeerId& peer, const proto::FileOffer& offer,
                std::function<void(peer::FileAnswer)> done) override;
   void withdrawn(const base::PeerId& peer, const proto::FileWithdraw& withdraw,
-                 std::function<void()> done) override;
+                 std::function<void(bool gone)> done) override;
   void delivered(const base::PeerId& peer, const proto::TransferId& id, const std::string& name) override;
   void refused(const base::PeerId& peer, const proto::TransferId& id, proto::FileRefusal reason) override;
   void failed(const base::PeerId& peer, const proto::TransferId& id, proto::FileWithdrawal reason) override;

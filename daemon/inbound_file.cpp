@@ -106,6 +106,7 @@ void InboundFile::open(std::function<void(peer::FileAnswer)> done) {
 
 // Opens the temporary file unless it is open.
 std::optional<FileRefusal> InboundFile::prepare() {
+  if (lost_) return lost_;
   if (!file_) {
     auto folder = DownloadFolder::open(row_.folder);
     if (!folder) {
@@ -189,7 +190,7 @@ void InboundFile::write(std::uint64_t stream, peer::FileBatch batch, Written don
     };
     if (self->stream_ != stream) return true;
     if (self->dropped_) return answer(FileRefusal::cancelled);
-    const auto wrote = self->write_on(*pending);
+    const auto wrote = self->lost_ ? *self->lost_ : self->write_on(*pending);
     if (const auto* refusal = std::get_if<FileRefusal>(&wrote)) {
       // Given up for good: the sender hears why and does not come back.
       self->dropped_ = true;
@@ -259,10 +260,14 @@ void InboundFile::sync_soon() {
   sync_begun_ = prefix_.position();
   synced_at_ = now;
   config_.worker.post([self = shared_from_this(), file = file_, mark = sync_begun_] {
-    const bool synced = ::fdatasync(file->get()) == 0;
+    const int error = ::fdatasync(file->get()) == 0 ? 0 : errno;
     self->syncing_ = false;
-    if (!synced) return;
-    self->line_->push([self, mark] {
+    self->line_->push([self, mark, error] {
+      // The system tells a failed write-back once; what it was about is gone.
+      if (error != 0) {
+        self->lost_ = failed(self->row_, "a received file cannot be synced", error);
+        return true;
+      }
       // It was begun anew in between, or is over.
       if (self->sync_begun_ < mark || self->dropped_ || self->outcome_) return true;
       store::TransferChange change;
@@ -284,8 +289,11 @@ void InboundFile::close(std::uint64_t stream) {
 }
 
 void InboundFile::sync_now() {
-  if (!file_ || dropped_ || outcome_ || storing_ || prefix_.position() <= sync_begun_) return;
-  if (::fdatasync(file_->get()) != 0) return;
+  if (!file_ || dropped_ || outcome_ || storing_ || lost_ || prefix_.position() <= sync_begun_) return;
+  if (::fdatasync(file_->get()) != 0) {
+    lost_ = failed(row_, "a received file cannot be synced", errno);
+    return;
+  }
   sync_begun_ = prefix_.position();
   store::TransferChange change;
   change.durable = sync_begun_;
@@ -318,6 +326,7 @@ void InboundFile::finish(std::uint64_t stream, const proto::FileDigest& digest, 
 }
 
 std::optional<FileRefusal> InboundFile::complete(const proto::FileDigest& digest) {
+  if (lost_) return lost_;
   if (prefix_.position() != row_.size || prefix_.digest() != digest) {
     log::warn("files", "a received file is not what was sent", {{"peer", row_.peer}, {"transfer", row_.id}});
     return FileRefusal::mismatch;

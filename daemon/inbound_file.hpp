@@ -108,6 +108,7 @@ class InboundFile : public std::enable_shared_from_this<InboundFile> {
   std::uint64_t checked_space_ = 0;
   std::uint64_t sync_begun_ = 0;  // the position of the latest sync
   std::chrono::steady_clock::time_point synced_at_{};
+  std::optional<proto::FileRefusal> lost_;  // what was written did not reach the disk
   std::optional<Outcome> outcome_;
   bool dropped_ = false;
   bool storing_ = false;

@@ -68,7 +68,7 @@ Result<proto::Ticket> Joining::read(std::string_view text) const {
     return make_error(ErrorCode::ticket_altered,
                       fmt::format("this is not a whole, unchanged ticket ({}); copy all of what `p2pctl "
                                   "invite` printed, and nothing else",
-                                  ticket ? "it names no usable relay" : ticket.error().message()));
+                                  ticket ? "it names no usable relay" : ticket.error().context));
   }
   if (ticket->inviter == config_.identity->id()) {
     return make_error(ErrorCode::own_ticket,

@@ -170,6 +170,14 @@ void read_files(Reader& reader, Options& out) {
   std::error_code failed;
   out.download_dir = std::filesystem::absolute(out.download_dir, failed);
   if (failed) reader.wrong(fmt::format("download-dir: {}", failed.message()));
+  if (folder) {
+    const auto status = std::filesystem::symlink_status(out.download_dir, failed);
+    if (std::filesystem::is_symlink(status)) {
+      reader.wrong(*folder, fmt::format("download-dir: {} is a link; name the folder itself", folder->text));
+    } else if (std::filesystem::exists(status) && !std::filesystem::is_directory(status)) {
+      reader.wrong(*folder, fmt::format("download-dir: {} is not a folder", folder->text));
+    }
+  }
   for (const auto& [name, target] :
        {std::pair{"file-quota", &out.file_quota}, std::pair{"disk-reserve", &out.disk_reserve}}) {
     const auto value = reader.one(name);

@@ -85,9 +85,10 @@ class FileStore {
   // The peer offers a file.
   virtual void offered(const base::PeerId& peer, const proto::FileOffer& offer,
                        std::function<void(FileAnswer)> done) = 0;
-  // The peer takes it back: what there is of it goes. `done` once it will not come back.
+  // The peer takes it back: what there is of it goes. `done` gets whether it will not come back; if not, the
+  // peer is to say it again later.
   virtual void withdrawn(const base::PeerId& peer, const proto::FileWithdraw& withdraw,
-                         std::function<void()> done) = 0;
+                         std::function<void(bool gone)> done) = 0;
   // An outgoing one is over: stored at the peer under `name`, or refused. For a withdrawn one: the peer
   // knows.
   virtual void delivered(const base::PeerId& peer, const proto::TransferId& id, const std::string& name) = 0;

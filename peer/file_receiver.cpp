@@ -94,9 +94,9 @@ void FileReceiver::answered(FileAnswer answer) {
 bool FileReceiver::withdrawn(const proto::FileWithdraw& withdraw) {
   if (phase_ != Phase::waiting) return false;
   phase_ = Phase::asking;
-  store_.withdrawn(peer_, withdraw, [this, &sink = sink_, alive = std::weak_ptr(alive_)] {
+  store_.withdrawn(peer_, withdraw, [this, &sink = sink_, alive = std::weak_ptr(alive_)](bool gone) {
     if (alive.expired()) return;
-    if (phase_ == Phase::asking) refuse(proto::FileRefusal::cancelled);
+    if (phase_ == Phase::asking) refuse(gone ? proto::FileRefusal::cancelled : proto::FileRefusal::busy);
     sink.on_store_answered();
   });
   return true;
