@@ -1,7 +1,9 @@
 """Files: what arrives is what was sent, once, under its name, whatever is killed on the way; and every refusal says why."""
+import contextlib
 import hashlib
 import json
 import os
+import pty
 import subprocess
 import time
 
@@ -239,6 +241,14 @@ class Files(LabCase):
         self.says_no(alice, 1, "is a folder", "send", "bob", "--file", str(self.outbox))
         self.says_no(alice, 1, "No such file", "send", "bob", "--file", str(self.outbox / "none"))
         self.says_no(alice, 1, "not a regular file", "send", "bob", "--file", "/dev/null")
+        self.says_no(alice, 1, "not a regular file", "send", "bob", "--file", str(alice.socket))
+        os.mkfifo(self.outbox / "fifo")
+        self.says_no(alice, 1, "not a regular file", "send", "bob", "--file", str(self.outbox / "fifo"))
+        self.says_no(alice, 3, "needs the path", "send", "bob", "--file", "")
+        if os.geteuid() != 0:
+            closed = self.file("closed", 10)
+            closed.chmod(0)
+            self.says_no(alice, 1, "Permission denied", "send", "bob", "--file", str(closed))
         self.says_no(alice, 3, "usage", "send", "bob", "text", "--file", str(small))
         self.says_no(alice, 1, "no peer is called", "send", "carol", "--file", str(small))
         self.assertEqual(self.names("bob"), [])
@@ -258,6 +268,82 @@ class Files(LabCase):
         self.folder("bob").rmdir()
         self.folder("bob").symlink_to(self.lab.folder)
         self.says_nothing_sent(alice, "the receiver could not write it", path)
+
+    def test_a_download_folder_that_cannot_be_used_is_told_at_the_start(self):
+        relay = self.lab.relay()
+        real = self.lab.folder / "real"
+        real.mkdir()
+        link, file = self.lab.folder / "link", self.file("file", 1)
+        link.symlink_to(real)
+        for wrong, words in ((link, "is a link; name the folder itself"), (file, "is not a folder")):
+            command = [str(self.lab.build / "p2pd"), "--state-dir", str(self.lab.folder / "x"), "--socket",
+                       str(self.lab.folder / "x.sock"), "--download-dir", str(wrong)]
+            for also in (["--check-config"], []):
+                done = subprocess.run(command + also, capture_output=True, text=True, timeout=harness.DEADLINE)
+                self.assertEqual(done.returncode, 3, done.stderr)
+                self.assertIn(words, done.stderr)
+        alice = self.lab.daemon("alice", [relay], arguments=["--download-dir", str(file / "such")])
+        alice.wait_log("received files cannot be stored.*sent/file", "the complaint about the folder")
+
+    def test_a_full_disk_ends_what_does_not_fit_and_nothing_else(self):
+        small = self.folder("bob")
+        small.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(small)], capture_output=True).returncode:
+            self.skipTest("a small file system cannot be mounted here")
+        self.addCleanup(subprocess.run, ["umount", "-l", str(small)], check=True)
+        alice, bob, _ = self.people(bob=["--disk-reserve", "0"])
+        self.says_nothing_sent(alice, "no room on the receiver's disk", self.file("large", 30 * MIB))
+        # It fits when it is begun, and no more when it is half there.
+        self.slow(alice.host, bob.host, rate="80mbit")
+        sending = self.start_send(alice, "bob", "--file", str(self.file("half", 20 * MIB)))
+        harness.until(lambda: [f for f in self.under_way(bob) if f["bytes"] > MIB], "the receiver to have some")
+        with open(small / "other", "wb") as other:
+            try:
+                while other.write(bytes(MIB)):
+                    other.flush()
+            except OSError:
+                pass
+        _, error = sending.communicate(timeout=harness.DEADLINE)
+        self.assertEqual(sending.returncode, 1)
+        self.assertIn("no room on the receiver's disk", error)
+        harness.until(lambda: not self.under_way(bob), "the receiver to forget it")
+        self.assertEqual(self.names("bob"), ["other"])
+        (small / "other").unlink()
+        path = self.file("fits", 5 * MIB)
+        alice.ctl("send", "bob", "--file", str(path))
+        self.assertEqual(digest(path), digest(small / "fits"))
+
+    def test_files_that_are_refused_from_now_on_leave_nothing(self):
+        alice, bob, _ = self.people()
+        self.slow(alice.host, bob.host, rate="40mbit")
+        sending = self.start_send(alice, "bob", "--file", str(self.file("long", 400 * MIB)))
+        harness.until(lambda: [f for f in self.under_way(bob) if f["bytes"] > MIB], "the receiver to have some")
+        bob.ctl("peer", "set", "alice", "files=refuse")
+        bob.kill()
+        bob.start()
+        _, error = sending.communicate(timeout=harness.DEADLINE)
+        self.assertEqual(sending.returncode, 1)
+        self.assertIn("does not take files", error)
+        harness.until(lambda: not self.under_way(bob), "the receiver to forget it")
+        self.assertEqual(self.names("bob"), [])
+
+    def test_a_bar_on_a_terminal(self):
+        alice, bob, _ = self.people()
+        self.slow(alice.host, bob.host, rate="200mbit")
+        master, slave = pty.openpty()
+        with open(master, "rb", buffering=0) as screen:
+            sending = subprocess.Popen([str(self.lab.build / "p2pctl"), "send", "bob", "--file",
+                                        str(self.file("shown", 20 * MIB))], env=alice.environment, stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.DEVNULL, stderr=slave)
+            os.close(slave)
+            shown = b""
+            with contextlib.suppress(OSError):  # what a terminal whose other end is gone reads as
+                while piece := screen.read(65536):
+                    shown += piece
+        self.assertEqual(sending.wait(timeout=harness.DEADLINE), 0)
+        self.assertRegex(shown, rb"\r\x1b\[K\[#*\.*\] +\d+ %")
+        self.assertIn(b" of 20.0 MiB", shown)
+        self.assertRegex(shown, rb"\r\x1b\[Kbob has it as shown\s*$")
 
     def test_a_file_that_changes_is_refused(self):
         alice, bob, _ = self.people()
