@@ -253,6 +253,14 @@ void IceSession::fail(IceFailure failure) {
   owner_.on_session_event(*this, failure);
 }
 
+// RFC 8445 6.1.2.2: a pair's candidates are of one address family.
+bool IceSession::pairable() const {
+  const auto& remote = remote_.accepted();
+  return std::any_of(remote.begin(), remote.end(), [this](const proto::Candidate& candidate) {
+    return candidate.endpoint.v6 ? has_local_v6_ : has_local_v4_;
+  });
+}
+
 // Whether there is still something to hope for. libnice says FAILED when all pairs it has so far have failed,
 // which means nothing while candidates are still to come, and it never says it when it has none.
 void IceSession::judge_progress() {
@@ -262,8 +270,7 @@ void IceSession::judge_progress() {
     return;
   }
   if (!gathering_done_ || nice_state_ >= NICE_COMPONENT_STATE_CONNECTING) return;
-  if (local_addresses_ == 0 || (remote_done_ && (remote_.accepted().empty() || local_candidates_ == 0)))
-    fail(IceFailure::no_candidates);
+  if (local_addresses_ == 0 || (remote_done_ && !pairable())) fail(IceFailure::no_candidates);
 }
 
 void IceSession::on_local_candidate(const NiceCandidate& candidate) {
@@ -284,7 +291,7 @@ void IceSession::offer(const proto::Candidate& candidate) {
                     {"candidate", candidate.text()},
                     {"reason", proto::to_string(refusal)}});
   if (!offered) return;
-  ++local_candidates_;
+  (candidate.endpoint.v6 ? has_local_v6_ : has_local_v4_) = true;
   owner_.on_session_event(*this, candidate);
 }
 

@@ -76,6 +76,7 @@ class IceSession {
   void hand_over(const proto::Candidate& candidate);
   void use_selected_pair();
   void fail(IceFailure failure);
+  [[nodiscard]] bool pairable() const;
   void judge_progress();
   void on_local_candidate(const NiceCandidate& candidate);
   void offer(const proto::Candidate& candidate);
@@ -112,7 +113,8 @@ class IceSession {
   std::optional<IcePair> pair_;  // as last told to the owner
   IceSocket socket_;             // of pair_, unless it is relayed here
   std::size_t local_addresses_ = 0;
-  std::size_t local_candidates_ = 0;
+  bool has_local_v4_ = false;  // of the candidates offered
+  bool has_local_v6_ = false;
   proto::RemoteCandidates remote_;
   std::size_t handed_over_ = 0;  // of the accepted ones, given to libnice
   std::vector<Mapped> mapped_;
