@@ -112,6 +112,9 @@ void RelayHub::add_session(const net::RelayUrl& url, bool configured) {
   config.ca_file = config_.ca_file;
   // The token is this user's secret for the relays he named, not for those that peers name.
   if (configured) config.token = config_.token;
+  config.joined_already = [this, name = url.text()](const PeerId& relay) {
+    return joined_already(name, relay);
+  };
   Session session;
   session.configured = configured;
   session.relay =
@@ -120,6 +123,31 @@ void RelayHub::add_session(const net::RelayUrl& url, bool configured) {
   sessions_.emplace(url.text(), std::move(session));
   relay.start();
   if (config_.tell_presence) relay.set_interest(known_peers());
+}
+
+// A pairing talks to a relay by the URL in its ticket, so that one is dialled all the same.
+bool RelayHub::joined_already(const std::string& url, const PeerId& relay) {
+  const auto here = sessions_.find(url);
+  if (here == sessions_.end()) return false;
+  here->second.other_name_of.reset();
+  const bool visited = std::any_of(visits_.begin(), visits_.end(),
+                                   [&url](const auto& visit) { return visit.second.contains(url); });
+  if (visited) return false;
+  const bool joined = std::any_of(sessions_.begin(), sessions_.end(), [&](const auto& other) {
+    return other.first != url && !other.second.leaving && other.second.relay->online() &&
+           other.second.relay->relay_id() == relay;
+  });
+  if (joined) here->second.other_name_of = relay;
+  return joined;
+}
+
+bool RelayHub::named(const std::set<std::string>& urls, const RelaySession& session) const {
+  if (urls.contains(session.url().text())) return true;
+  return std::any_of(urls.begin(), urls.end(), [&](const std::string& url) {
+    const auto found = sessions_.find(url);
+    return found != sessions_.end() && found->second.other_name_of &&
+           found->second.other_name_of == session.relay_id();
+  });
 }
 
 bool RelayHub::add_further(const net::RelayUrl& url) {
@@ -178,6 +206,8 @@ void RelayHub::drop_unused_sessions() {
       if (hub.stopping_) co_return;
       hub.events_.on_relays_changed(name, "offline", "it is not used any more", hub.online());
       hub.sessions_.erase(name);
+      // It may have thrown out another session with the same relay, or was the one that others kept clear of.
+      hub.retry_now();
       // The user, a peer or a pairing may have named it again while it ended.
       const bool configured = std::find(hub.order_.begin(), hub.order_.end(), name) != hub.order_.end();
       const auto again = net::RelayUrl::parse(name);
@@ -215,7 +245,7 @@ std::vector<RelaySession*> RelayHub::routes(const PeerEntry& entry) const {
     if (session.leaving || !relay->online()) continue;
     const auto said = entry.presence.find(relay);
     if (said != entry.presence.end() && said->second == Presence::here) here.push_back(relay);
-    if (session.configured || session.lingering || entry.relays.contains(url)) up.push_back(relay);
+    if (session.configured || session.lingering || named(entry.relays, *relay)) up.push_back(relay);
   }
   return here.empty() ? up : here;
 }
@@ -319,7 +349,10 @@ void RelayHub::visit(Visit visit, const std::vector<std::string>& urls) {
   std::set<std::string>& wanted = visits_[visit];
   for (const std::string& text : urls) {
     const auto url = net::RelayUrl::parse(text);
-    if (url && add_further(*url)) wanted.insert(url->text());
+    if (!url || !add_further(*url)) continue;
+    wanted.insert(url->text());
+    const auto known = sessions_.find(url->text());
+    if (known != sessions_.end() && known->second.other_name_of) known->second.relay->retry_now();
   }
 }
 

@@ -99,6 +99,7 @@ class RelayHub final : public PairingRelays, private net::RelayEvents {
     bool configured = false;
     bool lingering = false;  // not configured any more, for a few seconds more
     bool leaving = false;
+    std::optional<base::PeerId> other_name_of;  // the relay that is connected under another URL
   };
   struct PeerEntry {
     std::set<std::string> relays;  // further ones, by URL
@@ -118,6 +119,9 @@ class RelayHub final : public PairingRelays, private net::RelayEvents {
                       base::ByteView payload) override;
   void on_relay_rtt(net::RelaySession& session) override;
 
+  [[nodiscard]] bool joined_already(const std::string& url, const base::PeerId& relay);
+  // Whether one of these URLs is this session's, or another name of its relay.
+  [[nodiscard]] bool named(const std::set<std::string>& urls, const net::RelaySession& session) const;
   void update_home();
   void linger(const std::string& url);
   void add_session(const net::RelayUrl& url, bool configured);

@@ -31,7 +31,8 @@ milliseconds RelayBackoff::next(const base::Error& error, double random) {
   const double most = count(config_.backoff_max);
   for (unsigned i = 0; i < failures_ && delay < most; ++i) delay *= kGrowth;
   ++failures_;
-  if (needs_a_person(error)) delay = std::max(delay, count(config_.refused_backoff));
+  if (needs_a_person(error) || is(error, RelayError::joined_already))
+    delay = std::max(delay, count(config_.refused_backoff));
   delay = std::min(delay, most) * (0.5 + random / 2);
   if (is(error, RelayError::draining)) delay += count(kDrainSpread) * random;
   // Two daemons with one key would otherwise throw each other out for ever.

@@ -39,6 +39,8 @@ class RelayCategory final : public boost::system::error_category {
       case RelayError::superseded:
         return "another daemon with the same key is connected to this relay; each machine needs a key of its "
                "own";
+      case RelayError::joined_already:
+        return "this relay is connected under another of its URLs, and one is enough";
       case RelayError::too_slow:
         return "the relay gave up because its data was not read";
       case RelayError::silent:

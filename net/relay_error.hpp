@@ -20,6 +20,7 @@ enum class RelayError {
   limit,                  // it has no room for us now, or we used too much of it
   draining,               // it is being stopped
   superseded,             // another session with our key replaced ours
+  joined_already,         // this machine is connected to it under another URL
   too_slow,               // we did not read what it sent
   silent,                 // pings go unanswered
   closed,                 // it closed the connection without a word

@@ -65,6 +65,10 @@ asio::awaitable<base::Result<RelayAgreement>> authenticate_to_relay(RelayTranspo
         fmt::format("its key is {}, expected was {}", challenge->relay.text(), handshake.pinned->text()));
   }
 
+  // A second session would throw the first one out.
+  if (handshake.joined_already && handshake.joined_already(challenge->relay))
+    co_return base::Error(make_error_code(RelayError::joined_already));
+
   if (handshake.token.size() > proto::kRelayMaxToken) {
     co_return base::Error(make_error_code(RelayError::not_permitted),
                           fmt::format("the token is longer than {} bytes", proto::kRelayMaxToken));

@@ -2,6 +2,7 @@
 // key, check that the relay proves its own. Private to net/.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +22,8 @@ struct RelayHandshake {
   std::string authority;
   std::string token;
   std::optional<base::PeerId> pinned;
+  // See RelaySessionConfig.
+  std::function<bool(const base::PeerId& relay)> joined_already;
   // Bind the signature to the TLS session. Fails where something in front of the relay ends TLS for it.
   bool bind_tls = true;
 };
@@ -30,7 +33,8 @@ struct RelayAgreement {
   proto::RelayWelcome welcome;
 };
 
-// The caller sets the deadline. Errors: what the relay's goodbye says, wrong_relay_key, not_a_relay, closed.
+// The caller sets the deadline. Errors: what the relay's goodbye says, wrong_relay_key, joined_already,
+// not_a_relay, closed.
 [[nodiscard]] boost::asio::awaitable<base::Result<RelayAgreement>> authenticate_to_relay(
     RelayTransport& transport, RelayHandshake handshake);
 

@@ -185,8 +185,8 @@ asio::awaitable<base::Result<>> RelaySession::Impl::dial_once() {
   if (!transport) co_return transport.error();
   transport_ = std::move(*transport);
   state_ = RelaySessionState::authenticating;
-  RelayHandshake handshake{config_.identity, config_.url.authority(), config_.token, config_.relay_key,
-                           bind_tls_};
+  RelayHandshake handshake{config_.identity,  config_.url.authority(), config_.token,
+                           config_.relay_key, config_.joined_already,  bind_tls_};
   auto agreed =
       co_await base::within(config_.auth_timeout, authenticate_to_relay(*transport_, std::move(handshake)));
   if (!agreed) {

@@ -13,6 +13,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,6 +38,10 @@ struct RelaySessionConfig {
   std::string token;    // for a relay with access control; a secret
   // The only key accepted of the relay, where it is known beforehand.
   std::optional<base::PeerId> relay_key;
+  // Asked with the key that a relay claims, before this machine shows its own: whether another session of
+  // this machine is with that relay already. Then this one dials again at its leisure. A relay keeps one
+  // session a key, and one relay may be known by several URLs.
+  std::function<bool(const base::PeerId& relay)> joined_already{};
 
   std::chrono::milliseconds connect_timeout{10'000};  // name, TCP, TLS, upgrade and authentication together
   std::chrono::milliseconds auth_timeout{5'000};      // challenge to welcome

@@ -1,4 +1,6 @@
 """What the project is for: connected means bytes move, on the path it says, and a change of path loses none."""
+import re
+
 import harness
 from case import LabCase, main, needs_namespaces
 
@@ -107,6 +109,20 @@ class Paths(LabCase):
             for daemon in (alice, bob):
                 harness.until(lambda: all(r["state"] == "online" for r in daemon.json("status")["relays"]), "both relays")
         self.assertEqual(alice.peer("bob")["connection"], connection)
+
+    def test_a_relay_with_two_urls_is_joined_once(self):
+        relay = self.lab.relay(arguments=["--listen", f"{self.lab.host('relay').address}:0"])
+        other_url = harness.until(lambda: re.findall(r"relay: listening .*?url=\"?(ws://[0-9.:]+)", relay.log())[1:],
+                                  "the relay's second address")[0]
+        alice, bob = self.lab.daemon("alice", [relay]), self.lab.daemon("bob", [relay])
+        alice.ctl("peer", "add", "bob", bob.id(), "--relay", other_url)
+        bob.ctl("peer", "add", "alice", alice.id())
+        alice.wait_log("one is enough", "the second URL to be known as the same relay's")
+        alice.ctl("send", "bob", "hello")
+        self.assertEqual(harness.receive(bob, "alice")[0]["text"], "hello")
+        self.assertNotIn("a newer session of the same key took over", alice.log())
+        states = {relay["url"]: relay["state"] for relay in alice.json("status")["relays"]}
+        self.assertEqual(states[relay.url], "online")
 
     def test_history_and_watch_tell_the_story(self):
         alice, bob, _ = self.pair()
