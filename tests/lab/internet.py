@@ -15,8 +15,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integratio
 import harness
 
 GATEWAY = "203.0.113.254"  # the core, as each site's next hop
-RELAY4, RELAY4_OTHER = "203.0.113.1", "203.0.113.2"
-RELAY6, RELAY6_OTHER = "2001:db8::1", "2001:db8::2"
 STUN_PORT, STUN_OTHER_PORT = 3478, 3479
 
 LINKS = itertools.count(1)
@@ -89,7 +87,7 @@ class Internet(harness.Lab):
     """The core with its sites. Used as a context manager; everything in it ends with it, or with this process."""
 
     def open_network(self):
-        self.links, self.sites = {}, itertools.count(10)
+        self.links, self.sites, self.relays, self.unplugged = {}, itertools.count(2), itertools.count(1), set()
         shell(None, """
             ip link set lo up
             sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.rp_filter=0 \
@@ -106,11 +104,20 @@ class Internet(harness.Lab):
         subprocess.run(["nft", "delete", "table", "ip", "count"], check=False)
 
     def node(self, name, address=None):
-        """A machine that is not on any network yet."""
-        if name in self.hosts:
+        """A machine that is not on any network: a new one, or one that was unplugged."""
+        if name in self.unplugged:
+            self.unplugged.remove(name)
+            self.hosts[name].address = address
+        elif name in self.hosts:
             raise harness.Failed(f"two machines are called {name}")
-        self.hosts[name] = harness.open_namespace(name, address)
+        else:
+            self.hosts[name] = harness.open_namespace(name, address)
         return self.hosts[name]
+
+    def unplug(self, place):
+        """Takes a machine off its network, cable and all; its programs go on."""
+        shell(place.host, "ip link del eth0 2>/dev/null || ip link del wan")
+        self.unplugged.add(place.host.name)
 
     def site(self):
         """A number for a new site: its public addresses are made of it."""
@@ -120,11 +127,12 @@ class Internet(harness.Lab):
         self.links[node.name] = Link(node, addresses, prefix6, mtu)
         return self.links[node.name]
 
-    def open_relay(self, name="relay", number=1):
-        node = self.node(name, RELAY4)
-        addresses = [f"203.0.113.{2 * number - 1}", f"203.0.113.{2 * number}"]
-        self.link(node, addresses, f"2001:db8:{number:x}::")
-        return PublicRelay(self, node, addresses, f"2001:db8:{number:x}::1")
+    def open_relay(self, name="relay"):
+        number = next(self.relays)
+        addresses = [f"192.0.2.{2 * number - 1}", f"192.0.2.{2 * number}"]
+        prefix6 = f"2001:db8:{0xff00 + number:x}::"
+        node = self.node(name, addresses[0])
+        return PublicRelay(self, node, self.link(node, addresses, prefix6), f"{prefix6}1")
 
     def udp_between(self, one, other):
         """(packets, bytes) of UDP that crossed the core between two public IPv4 addresses, in both directions."""
@@ -143,10 +151,10 @@ class PublicRelay(harness.Process):
     """p2p-relay on 443 at both families, with STUN on two addresses (RFC 5780). IPv6's STUN is a process of its own, as two
     addresses are what one process crosses."""
 
-    def __init__(self, internet, node, addresses, address6):
+    def __init__(self, internet, node, link, address6):
         super().__init__(internet, node, node.name)
-        self.addresses, self.address6 = addresses, address6
-        self.stun = f"{addresses[0]}:{STUN_PORT}"
+        self.link, self.addresses, self.address6 = link, link.addresses, address6
+        self.stun = f"{self.addresses[0]}:{STUN_PORT}"
         self.stun6 = f"[{address6}]:{STUN_PORT}"
         shell(node, f"ip -6 addr add {address6[:-1]}2/128 dev wan nodad")
         self.second = harness.Process(internet, node, f"{node.name}-stun6")

@@ -2,7 +2,6 @@
 import concurrent.futures
 import itertools
 import json
-import threading
 
 import harness
 import routers
@@ -21,7 +20,7 @@ PART = [("none", "none"), ("none", "symmetric-random"), ("firewall", "masquerade
         ("address-restricted", "symmetric-random"), ("port-restricted", "port-restricted"),
         ("port-restricted", "symmetric-sequential"), ("masquerade", "masquerade"), ("masquerade", "carrier"),
         ("symmetric-random", "symmetric-random"), ("carrier", "carrier"), ("ipv6-only", "ipv6-only"),
-        ("ipv6-only", "dual-stack"), ("dual-stack", "none"),
+        ("ipv6-only", "dual-stack"), ("ipv6-only", "masquerade"), ("dual-stack", "dual-stack"), ("dual-stack", "none"),
         ("mtu-1300", "masquerade"), ("mtu-1300", "mtu-1300"), ("same-lan",), ("same-carrier-hairpin",),
         ("same-carrier-no-hairpin",)]
 
@@ -51,18 +50,26 @@ class Rooms:
     """Two machines of each kind, made when first wanted; the pairs with one NAT have their own two."""
 
     def __init__(self, net):
-        self.net, self.machines, self.lock = net, {}, threading.Lock()
+        self.net, self.places, self.machines = net, {}, {}
 
-    def prepare(self, pair):
+    def prepare(self, pairs):
+        """The two machines of each pair, every network proven."""
+        names = [self.names(pair) for pair in pairs]
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda place: routers.prove(place, self.net.relay), self.places.values()))
+        self.machines = {name: self.net.settle(place) for name, place in self.places.items()}
+        return [tuple(self.machines[name] for name in two) for two in names]
+
+    def names(self, pair):
+        """Builds the places where they are not there yet."""
         if len(pair) == 1:
-            return self.together(pair[0])
-        return self.get(pair[0], "a"), self.get(pair[1], "b")
-
-    def get(self, kind, side):
-        name = f"{kind}-{side}"
-        if name not in self.machines:
-            self.machines[name] = self.net.machine(kind, name)
-        return self.machines[name]
+            self.places |= zip((f"{pair[0]}-a", f"{pair[0]}-b"), self.together(pair[0]))
+            return f"{pair[0]}-a", f"{pair[0]}-b"
+        two = f"{pair[0]}-a", f"{pair[1]}-b"
+        for name, kind in zip(two, pair):
+            if name not in self.places:
+                self.places[name] = routers.place(self.net, kind, name)
+        return two
 
     def together(self, name):
         net = self.net
@@ -76,8 +83,7 @@ class Rooms:
             places = tuple(routers.customer(net, f"{name}-{side}", carrier) for side in "ab")
             for place in places:
                 place.kind = "carrier"
-                routers.prove(place, net.relay)
-        return tuple(net.settle(place) for place in places)
+        return places
 
 
 def types(status):
@@ -126,8 +132,7 @@ def run_pair(pair, one, other):
 
 
 def run(net, pairs, at_a_time=2, report=lambda result: None):
-    rooms = Rooms(net)
-    machines = [rooms.prepare(pair) for pair in pairs]
+    machines = Rooms(net).prepare(pairs)
     with concurrent.futures.ThreadPoolExecutor(at_a_time) as pool:
         futures = [pool.submit(run_pair, pair, *two) for pair, two in zip(pairs, machines)]
         for future in futures:

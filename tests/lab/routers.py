@@ -13,7 +13,7 @@ import sys
 import harness
 from internet import Internet, Link, shell
 
-ZONES = itertools.count(1)
+ROUTERS, ZONES = itertools.count(1), itertools.count(1)
 HERE = pathlib.Path(__file__).resolve().parent
 
 
@@ -119,7 +119,7 @@ def lan_host(net, name, router, address, gateway, prefix6=None, isolated=False):
 
 
 def open_router(net, name, addresses, prefix6=None, mtu=None):
-    router = net.node(f"{name}-router")
+    router = net.node(f"{name}-router-{next(ROUTERS)}")
     shell(router, """sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.rp_filter=0 \
         net.ipv4.conf.default.rp_filter=0 net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.default.send_redirects=0""")
     return router, net.link(router, addresses, prefix6, mtu)
@@ -197,7 +197,7 @@ def customer(net, name, carrier):
     """A home with a masquerading router behind a carrier's NAT: two layers."""
     outer, link, public, nat = carrier
     site = net.site()
-    inner = net.node(f"{name}-router")
+    inner = net.node(f"{name}-router-{next(ROUTERS)}")
     shell(outer, f"""ip link add port{site} type veth peer name wan netns {inner.holder.pid}
                      ip link set port{site} master lan up""")
     shell(inner, f"""sysctl -qw net.ipv4.ip_forward=1

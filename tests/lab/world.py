@@ -38,11 +38,18 @@ class Machine(harness.Daemon):
 
     def __init__(self, net, place, relays, arguments=()):
         self.place = place
-        options = [word for relay in relays for word in relay.options(place.ipv6_only)]
+        self.downloads = net.folder / f"{place.host.name}-files"
+        options = ["--download-dir", str(self.downloads)] + [word for relay in relays for word in relay.options(place.ipv6_only)]
+        self.downloads.mkdir(mode=0o700, exist_ok=True)
         super().__init__(net, place.host, [], arguments=options + net.daemon_options + list(arguments))
 
     def api(self):
         return Api(self.socket)
+
+    def move(self, kind):
+        """The machine is taken off its network and put into another one."""
+        self.lab.unplug(self.place)
+        self.place = routers.place(self.lab, kind, self.name)
 
 
 class World(internet.Internet):
