@@ -253,6 +253,7 @@ void Joining::finish(std::uint64_t number, const Result<KnownPeer>& result) {
 
 base::Error Joining::time_over(const Join& join) const {
   std::vector<std::string> urls;
+  urls.reserve(join.ways.size());
   for (const Way& way : join.ways) urls.push_back(way.url);
   if (const std::string trouble = relays_.trouble_of(urls); !trouble.empty()) {
     return make_error(ErrorCode::relay_unreachable,

@@ -317,6 +317,7 @@ std::vector<Setting> settings(const Options& options) {
     return text.empty() ? std::vector<std::string>{} : std::vector<std::string>{text};
   };
   std::vector<std::string> relays;
+  relays.reserve(options.relays.size());
   for (const auto& relay : options.relays) relays.push_back(relay.text());
   std::vector<std::string> stun;
   for (const auto& server : options.stun) {

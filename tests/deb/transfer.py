@@ -10,6 +10,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import time
 
 import machine
 
@@ -18,8 +19,11 @@ RECEIVED = "/var/lib/p2pd/files"
 PATIENCE = 1800.0
 
 
+BEGUN = time.monotonic()
+
+
 def step(text):
-    print(f"== {text}", flush=True)
+    print(f"== {time.monotonic() - BEGUN:6.1f} s  {text}", flush=True)
 
 
 def require(condition, text):
@@ -103,21 +107,18 @@ def send_through_kills(pair, size):
         machine.until(lambda: pair.received() >= size * eighths // 8 or sending.poll() is not None,
                       f"{eighths} eighths of the file", PATIENCE)
         require(sending.poll() is None, f"p2pctl ended early: {sending.stdout.read() if sending.poll() is not None else ''}")
+        return f"{pair.received() >> 20} MiB are there"
 
-    reached(1)
-    step("the relay is killed")
+    step(f"{reached(1)}: the relay is killed")
     pair.kill(pair.relay, "p2p-relay")
-    reached(2)
-    step("the receiver's p2pd is killed")
+    step(f"{reached(2)}: the receiver's p2pd is killed")
     pair.kill(pair.bob, "p2pd")
-    reached(3)
-    step("the sender's p2pd is killed; its p2pctl hands it the file again")
+    step(f"{reached(3)}: the sender's p2pd is killed; its p2pctl hands it the file again")
     pair.kill(pair.alice, "p2pd")
     # Begun only now: the death of its daemon ends what watches it.
     watching = pair.bob.start("p2pctl", "watch", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     watching.stdout.readline()
-    reached(5)
-    step("both p2pctl are killed; the same command typed again takes up the transfer")
+    step(f"{reached(5)}: both p2pctl are killed; the same command typed again takes up the transfer")
     for host, typed in ((pair.alice, sending), (pair.bob, watching)):
         host.run("pkill", "-KILL", "-x", "p2pctl")
         typed.communicate()
@@ -133,8 +134,10 @@ def check_received(pair, size, digest):
     require((folder / NAME).stat().st_size == size, "the size differs")
     require(sha256(folder / NAME) == digest, "the hash differs")
     for host in (pair.alice, pair.bob):
-        for unit in ("p2pd",):
-            require(host.ctl("is-active", unit) == "active", f"{unit} is not running on {host.name}")
+        require(host.ctl("is-active", "p2pd") == "active", f"p2pd is not running on {host.name}")
+        under_way = pair.json(host, "file", "list")["files"]
+        require(under_way == [], f"{host.name} believes that something is under way: {under_way}")
+    print(f"received: {sorted(path.name for path in folder.iterdir())}, {size} bytes, SHA-256 {digest} at both ends", flush=True)
 
 
 def main():
