@@ -56,6 +56,9 @@ class DataPlane {
   void set_stun_servers(std::vector<proto::Endpoint> servers) {
     shared_.ice.stun_servers = std::move(servers);
   }
+  void set_turn_servers(std::vector<net::TurnServer> servers) {
+    shared_.ice.turn_servers = std::move(servers);
+  }
   template <class Visit>
   void for_each(Visit visit) {
     for (auto& [id, node] : nodes_) visit(id, *node);

@@ -391,9 +391,14 @@ asio::awaitable<void> Node::resolve_stun(std::uint64_t round) {
   for (bool missing = true; missing;) {
     StunAddresses found = co_await look_up_stun(stun_names(options_));
     if (round != resolve_round_) co_return;
-    missing = found.missing;
+    TurnAddresses turn = co_await look_up_turn(options_.turn, options_.turn_secret);
+    if (round != resolve_round_) co_return;
+    missing = found.missing || turn.missing;
     for (auto& plane : planes_) {
-      plane->post([servers = found.servers](DataPlane& here) { here.set_stun_servers(servers); });
+      plane->post([stun = found.servers, turn = turn.servers](DataPlane& here) {
+        here.set_stun_servers(stun);
+        here.set_turn_servers(turn);
+      });
     }
     if (!missing) co_return;
     resolve_pause_.expires_after(kResolveAgain);

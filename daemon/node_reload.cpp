@@ -65,7 +65,7 @@ void Node::apply(const std::vector<std::string>& changed) {
           id, [allowed = direct_allowed(known)](PeerNode& node) { node.peer().set_direct_allowed(allowed); });
     }
   }
-  if (any_of({"relay", "stun", "direct"})) {
+  if (any_of({"relay", "stun", "turn", "turn-secret-file", "direct"})) {
     start_resolving();
     net_->changed();
   }

@@ -20,6 +20,8 @@ using base::Error;
 using base::Result;
 
 constexpr std::size_t kMaxRelays = 3;
+// Each is asked for an allocation by each connection.
+constexpr std::size_t kMaxTurn = 4;
 
 constexpr OptionRow kTable[] = {
     {"config", "FILE", false, true, "", "configuration file; without it the usual places are tried"},
@@ -34,6 +36,10 @@ constexpr OptionRow kTable[] = {
      true},
     {"stun", "HOST:PORT", true, false, "",
      "STUN server; without any, port 3478 of each relay's host is asked", true},
+    {"turn", "URI", true, false, "",
+     "TURN server, turn:HOST:PORT, with ?transport=tcp where it is to be reached by TCP; at most 4", true},
+    {"turn-secret-file", "FILE", false, false, "",
+     "file with the secret shared with the TURN servers, or with a user and a password", true},
     {"direct", "on|off", false, false, "on",
      "off: no UDP socket is opened and no address is told, all goes by relay", true},
     {"port-mapping", "on|off", false, false, "on",
@@ -129,6 +135,30 @@ void read_relay_files(Reader& reader, Options& out) {
   }
 }
 
+void read_turn(Reader& reader, Options& out) {
+  for (const OptionValue& value : reader.list("turn")) {
+    auto server = TurnUri::parse(value.text);
+    if (server) {
+      out.turn.push_back(std::move(*server));
+    } else {
+      reader.wrong(value, fmt::format("turn: {}", server.error().context));
+    }
+  }
+  if (out.turn.size() > kMaxTurn)
+    reader.wrong(fmt::format("{} TURN servers are given, at most {} are used", out.turn.size(), kMaxTurn));
+  if (const auto file = reader.one("turn-secret-file")) {
+    auto secret = read_turn_secret(file->text);
+    if (secret) {
+      out.turn_secret = std::move(*secret);
+    } else {
+      reader.wrong(*file, secret.error().message());
+    }
+    out.turn_secret_file = file->text;
+  } else if (!out.turn.empty()) {
+    reader.wrong("turn needs turn-secret-file: a file with the shared secret, or a user and a password");
+  }
+}
+
 void read_network(Reader& reader, Options& out) {
   for (const OptionValue& value : reader.list("relay")) {
     auto url = net::RelayUrl::parse(value.text);
@@ -149,6 +179,7 @@ void read_network(Reader& reader, Options& out) {
       reader.wrong(value, fmt::format("stun: {}", server.error().context));
     }
   }
+  read_turn(reader, out);
   read_relay_files(reader, out);
 }
 
@@ -247,37 +278,6 @@ Result<std::uint64_t> parse_size(std::string_view text) {
   return value << shift;
 }
 
-Result<HostPort> parse_host_port(std::string_view text, std::uint16_t default_port) {
-  HostPort out;
-  std::string_view port;
-  if (text.starts_with('[')) {
-    const auto close = text.find(']');
-    if (close == std::string_view::npos) return invalid(fmt::format("'{}' has a '[' without its ']'", text));
-    out.host = text.substr(1, close - 1);
-    port = text.substr(close + 1);
-    if (!port.empty() && !port.starts_with(':')) return invalid(fmt::format("'{}' is not HOST:PORT", text));
-    if (!port.empty()) port.remove_prefix(1);
-  } else {
-    const auto colon = text.rfind(':');
-    out.host = text.substr(0, colon);
-    if (colon != std::string_view::npos) port = text.substr(colon + 1);
-    if (out.host.find(':') != std::string::npos) {
-      return invalid(fmt::format("'{}': write an IPv6 address as [ADDRESS]:PORT", text));
-    }
-  }
-  if (out.host.empty()) return invalid(fmt::format("'{}' names no host", text));
-  out.port = default_port;
-  if (!port.empty() || text.ends_with(':')) {
-    unsigned long value = 0;
-    for (const char c : port)
-      value =
-          c >= '0' && c <= '9' && value < 100'000 ? value * 10 + static_cast<unsigned>(c - '0') : 1'000'000;
-    if (port.empty() || value == 0 || value > 65'535) return invalid(fmt::format("'{}' is not a port", port));
-    out.port = static_cast<std::uint16_t>(value);
-  }
-  return out;
-}
-
 Result<Options> read_options(int argc, const char* const* argv) {
   OptionSources sources = read_option_sources(argc, argv);
   Options out = interpret(sources);
@@ -316,20 +316,20 @@ std::vector<Setting> settings(const Options& options) {
   const auto given = [](const std::string& text) {
     return text.empty() ? std::vector<std::string>{} : std::vector<std::string>{text};
   };
-  std::vector<std::string> relays;
-  relays.reserve(options.relays.size());
-  for (const auto& relay : options.relays) relays.push_back(relay.text());
-  std::vector<std::string> stun;
-  for (const auto& server : options.stun) {
-    const bool v6 = server.host.find(':') != std::string::npos;
-    stun.push_back(fmt::format(fmt::runtime(v6 ? "[{}]:{}" : "{}:{}"), server.host, server.port));
-  }
+  const auto texts = [](const auto& list) {
+    std::vector<std::string> all;
+    all.reserve(list.size());
+    for (const auto& one : list) all.push_back(one.text());
+    return all;
+  };
   out.push_back({"state-dir", {options.state_dir.string()}});
   out.push_back({"socket", {options.socket.string()}});
-  out.push_back({"relay", std::move(relays)});
+  out.push_back({"relay", texts(options.relays)});
   out.push_back({"relay-ca", given(options.relay_ca)});
   out.push_back({"relay-token-file", given(options.relay_token_file)});
-  out.push_back({"stun", std::move(stun)});
+  out.push_back({"stun", texts(options.stun)});
+  out.push_back({"turn", texts(options.turn)});
+  out.push_back({"turn-secret-file", given(options.turn_secret_file)});
   out.push_back({"direct", {options.direct ? "on" : "off"}});
   out.push_back({"port-mapping", {options.port_mapping ? "on" : "off"}});
   out.push_back({"presence", {options.presence ? "contacts" : "none"}});

@@ -12,17 +12,11 @@
 
 #include "base/log.hpp"
 #include "base/result.hpp"
+#include "daemon/host_port.hpp"
+#include "daemon/turn_options.hpp"
 #include "net/relay_url.hpp"
 
 namespace p2pd::daemon {
-
-// "host:port" as written; resolved later.
-struct HostPort {
-  std::string host;
-  std::uint16_t port = 0;
-
-  [[nodiscard]] bool operator==(const HostPort&) const = default;
-};
 
 struct Options {
   std::vector<std::filesystem::path> files;  // that were read, weakest first
@@ -38,6 +32,9 @@ struct Options {
   std::string relay_token_file;
   std::string relay_token;  // read from relay-token-file
   std::vector<HostPort> stun;
+  std::vector<TurnUri> turn;
+  std::string turn_secret_file;
+  TurnSecret turn_secret;  // read from turn-secret-file
   bool direct = true;
   bool port_mapping = true;
   bool presence = true;  // contacts (true) or none
@@ -65,8 +62,6 @@ struct OptionRow {
 [[nodiscard]] base::Result<Options> read_options(int argc, const char* const* argv);
 // Bytes: a number alone, or with K, M, G or T (powers of 1,024). Errors: not so, or over 2^60.
 [[nodiscard]] base::Result<std::uint64_t> parse_size(std::string_view text);
-// "host:port", "[v6]:port", "host" (then `default_port`).
-[[nodiscard]] base::Result<HostPort> parse_host_port(std::string_view text, std::uint16_t default_port);
 [[nodiscard]] std::string help_text();
 
 // The options in force that a file can hold, in the table's order, each with its values as a file has them;

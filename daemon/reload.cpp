@@ -9,6 +9,7 @@ namespace {
 
 bool same_content(std::string_view option, const Options& now, const Options& read) {
   if (option == "relay-ca") return now.relay_ca_content == read.relay_ca_content;
+  if (option == "turn-secret-file") return now.turn_secret == read.turn_secret;
   if (option == "relay-token-file") return now.relay_token == read.relay_token;
   return true;
 }
@@ -33,6 +34,9 @@ ReloadPlan plan_reload(const Options& now, const Options& read) {
   plan.next.relay_token_file = read.relay_token_file;
   plan.next.relay_token = read.relay_token;
   plan.next.stun = read.stun;
+  plan.next.turn = read.turn;
+  plan.next.turn_secret_file = read.turn_secret_file;
+  plan.next.turn_secret = read.turn_secret;
   plan.next.direct = read.direct;
   plan.next.port_mapping = read.port_mapping;
   plan.next.presence = read.presence;

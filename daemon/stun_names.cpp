@@ -59,4 +59,23 @@ asio::awaitable<StunAddresses> look_up_stun(std::vector<HostPort> names) {
   co_return out;
 }
 
+asio::awaitable<TurnAddresses> look_up_turn(std::vector<TurnUri> uris, TurnSecret secret) {
+  TurnAddresses out;
+  for (const TurnUri& uri : uris) {
+    // A variable of its own: g++ 12 does not take the braces beside co_await.
+    std::vector<HostPort> names(1, uri.server);
+    const StunAddresses found = co_await look_up_stun(std::move(names));
+    out.missing = out.missing || found.missing;
+    for (const proto::Endpoint& endpoint : found.servers) {
+      net::TurnServer server;
+      server.endpoint = endpoint;
+      server.credentials = {secret.user, secret.password};
+      server.shared_secret = secret.shared;
+      server.transport = uri.tcp ? net::TurnServer::Transport::tcp : net::TurnServer::Transport::udp;
+      out.servers.push_back(std::move(server));
+    }
+  }
+  co_return out;
+}
+
 }  // namespace p2pd::daemon

@@ -15,6 +15,14 @@ Sha256 hmac_sha256(base::ByteView key, base::ByteView data) {
   return out;
 }
 
+std::array<std::uint8_t, 20> hmac_sha1(base::ByteView key, base::ByteView data) {
+  std::array<std::uint8_t, 20> out;
+  const int outcome =
+      gnutls_hmac_fast(GNUTLS_MAC_SHA1, key.data(), key.size(), data.data(), data.size(), out.data());
+  P2PD_ASSERT(outcome == 0);
+  return out;
+}
+
 Sha256 sha256(base::ByteView data) {
   Sha256 out;
   const int outcome = gnutls_hash_fast(GNUTLS_DIG_SHA256, data.data(), data.size(), out.data());

@@ -23,18 +23,11 @@
 
 #include "net/ice.hpp"
 #include "net/port_mappings.hpp"
+#include "net/turn_server.hpp"
 #include "proto/candidate.hpp"
 
 namespace p2pd::net {
 
-struct TurnServer {
-  enum class Transport { udp, tcp };
-
-  proto::Endpoint endpoint;
-  std::string user;
-  std::string password;  // a secret
-  Transport transport = Transport::udp;
-};
 
 struct IceConfig {
   // libnice asks one STUN server a generation: the first, and the next one in turn at each restart.

@@ -112,9 +112,10 @@ void IceSession::add_servers() {
       std::min<std::size_t>(config_.turn_servers.size(), NICE_CANDIDATE_MAX_TURN_SERVERS);
   for (std::size_t i = 0; i < count; ++i) {
     const TurnServer& server = config_.turn_servers[i];
+    const TurnCredentials credentials = credentials_of(server, base::wall_now());
     nice_agent_set_relay_info(
         agent_.get(), stream_, kComponent, server.endpoint.address_text().c_str(), server.endpoint.port,
-        server.user.c_str(), server.password.c_str(),
+        credentials.user.c_str(), credentials.password.c_str(),
         server.transport == TurnServer::Transport::tcp ? NICE_RELAY_TYPE_TURN_TCP : NICE_RELAY_TYPE_TURN_UDP);
   }
 }

@@ -27,6 +27,11 @@ const std::map<std::string_view, void (*)(Options&)> kChanges{
      [](Options& out) {
        out.stun.push_back({"stun.example", 3478});
      }},
+    {"turn",
+     [](Options& out) {
+       out.turn.push_back({{"turn.example", 3478}, true});
+     }},
+    {"turn-secret-file", [](Options& out) { out.turn_secret_file = "/secret"; }},
     {"direct", [](Options& out) { out.direct = !out.direct; }},
     {"port-mapping", [](Options& out) { out.port_mapping = !out.port_mapping; }},
     {"presence", [](Options& out) { out.presence = !out.presence; }},

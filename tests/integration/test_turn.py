@@ -1,0 +1,104 @@
+"""TURN, with a real coturn: two daemons whose gateways let no UDP flow between them, but to the TURN server."""
+import shutil
+import sys
+import unittest
+
+import case
+import harness
+
+USER, PASSWORD, SHARED = "relay-user", "relay-password", "a-secret-shared-with-the-server"
+
+CONF = """
+listening-port=3478
+listening-ip={address}
+relay-ip={address}
+realm=p2pd.test
+fingerprint
+no-tls
+no-dtls
+no-cli
+no-multicast-peers
+min-port=50000
+max-port=50100
+log-file=stdout
+simple-log
+userdb={folder}/turndb
+pidfile={folder}/turn.pid
+"""
+
+
+@unittest.skipUnless(shutil.which("turnserver"), "needs coturn")
+@case.needs_namespaces
+class Turn(case.LabCase):
+    def setUp(self):
+        super().setUp()
+        self.relay = self.lab.relay()
+        self.alice_host, self.bob_host = self.lab.host("alice"), self.lab.host("bob")
+        for host, other in ((self.alice_host, self.bob_host), (self.bob_host, self.alice_host)):
+            # Nothing goes between the two but through others.
+            host.run("nft", f"table inet apart {{ chain in {{ type filter hook input priority 0; ip saddr {other.address} drop; }}; }}")
+
+    def serve(self, *lines):
+        self.host = self.lab.host("turn")
+        folder = self.lab.folder / "coturn"
+        folder.mkdir()
+        conf = folder / "turnserver.conf"
+        conf.write_text(CONF.format(address=self.host.address, folder=folder) + "\n".join(lines) + "\n")
+        log = open(folder / "turnserver.txt", "wb")
+        self.server = self.host.start(["turnserver", "-c", str(conf)], log)
+        log.close()
+        self.addCleanup(self.end_server)
+        self.log = folder / "turnserver.txt"
+        harness.until(self.listens, "coturn to listen")
+
+    def listens(self):
+        if self.server.poll() is not None:
+            raise harness.Failed(self.log.read_text())
+        return ":3478 " in self.host.run("ss", "-Hltun").stdout
+
+    def end_server(self):
+        self.server.kill()
+        self.server.wait()
+
+    def secret(self, text):
+        file = self.lab.folder / "turn-secret"
+        file.write_text(text + "\n")
+        return str(file)
+
+    def flows(self, uri, secret):
+        alice, bob, _ = self.pair([self.relay], arguments=["--turn", uri, "--turn-secret-file", self.secret(secret)])
+        alice.ctl("connect", "bob")
+        harness.until(lambda: alice.peer("bob")["path"] == "turn" and bob.peer("alice")["path"] == "turn",
+                      "the TURN path at both ends")
+        status = alice.peer("bob")
+        self.assertEqual(status["why_not_direct"], "checks_failed")
+        self.assertIn("relay ", status["local_candidate"] + " " + status["remote_candidate"])
+        before = alice.peer("bob")["bytes"]
+        for text in ("over TURN", "x" * 100_000):
+            alice.ctl("send", "bob", "-", text_input=text)
+            self.assertEqual(harness.receive(bob, "alice")[0]["text"], text)
+        after = alice.peer("bob")["bytes"]
+        self.assertGreater(after["turn_tx"] - before["turn_tx"], 100_000)
+        return alice, bob
+
+    def test_a_shared_secret_over_udp(self):
+        self.serve("use-auth-secret", f"static-auth-secret={SHARED}")
+        self.flows(f"turn:{self.lab.host('turn').address}:3478", SHARED)
+
+    def test_user_and_password_over_tcp(self):
+        self.serve("lt-cred-mech", f"user={USER}:{PASSWORD}", "no-udp")
+        self.flows(f"turn:{self.lab.host('turn').address}:3478?transport=tcp", f"{USER} {PASSWORD}")
+
+    def test_wrong_credentials_leave_the_relay(self):
+        self.serve("use-auth-secret", f"static-auth-secret={SHARED}")
+        alice, bob, _ = self.pair([self.relay], arguments=["--turn", f"turn:{self.host.address}", "--turn-secret-file",
+                                                          self.secret("another")])
+        alice.ctl("connect", "bob")
+        harness.until(lambda: alice.peer("bob")["why_not_direct"] == "checks_failed", "the checks to fail")
+        self.assertEqual(alice.peer("bob")["path"], "relay")
+        alice.ctl("send", "bob", "by the relay")
+        self.assertEqual(harness.receive(bob, "alice")[0]["text"], "by the relay")
+
+
+if __name__ == "__main__":
+    case.main()
