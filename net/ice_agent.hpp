@@ -28,7 +28,6 @@
 
 namespace p2pd::net {
 
-
 struct IceConfig {
   // libnice asks one STUN server a generation: the first, and the next one in turn at each restart.
   std::vector<proto::Endpoint> stun_servers;
