@@ -70,6 +70,14 @@ void Link::path_lost(PathKind kind, base::TimePoint now, std::string_view reason
   settle(now);
 }
 
+void Link::path_withdrawn(PathKind kind, base::TimePoint now, std::string_view reason) {
+  LinkPath& path = at(kind);
+  if (path.state() == PathState::down) return;
+  path.lost();
+  if (kind == path_) death_reason_ = reason;
+  settle(now);
+}
+
 void Link::path_replaced(PathKind from, PathKind to, base::TimePoint now) {
   const PathState state = at(from).state();
   const bool carries = from == path_ && (state == PathState::alive || state == PathState::suspect);

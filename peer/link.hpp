@@ -58,6 +58,8 @@ class Link {
   void path_available(PathKind kind, base::TimePoint now);
   // ICE failed or was stopped; the last relay session went. `reason` appears in on_path_changed.
   void path_lost(PathKind kind, base::TimePoint now, std::string_view reason);
+  // The same by someone's will (direct paths switched off): no sign of a bad path, so no demotion.
+  void path_withdrawn(PathKind kind, base::TimePoint now, std::string_view reason);
   // ICE selected a pair of the other kind in place of the one it had (direct to turn or back). No death: what
   // went by the old pair goes by the new one at once, copied to the relay until it has answered.
   void path_replaced(PathKind from, PathKind to, base::TimePoint now);

@@ -163,8 +163,11 @@ void Session::on_closed(const net::CloseReason& reason) {
 void Session::receive_packet(PathKind path, base::ByteView packet) {
   const base::TimePoint now = host_.now();
   host_.count_received(path, packet.size());
+  receiving_ = true;
   const bool authenticated = quic_->receive(packet, now);
+  receiving_ = false;
   if (stage_ == Stage::closed) return;
+  if (std::exchange(kick_after_, false)) kick_quic();
   if (authenticated && !heard_) {
     heard_ = true;
     if (dialled_) update_ice("answered");

@@ -254,6 +254,8 @@ class Session final : private net::QuicEvents,
   bool heard_ = false;
   bool silent_close_ = false;  // the owner closed it and wants no event
   bool kicked_ = false;        // flush once more
+  bool receiving_ = false;     // inside the QUIC connection
+  bool kick_after_ = false;    // that call
   bool more_ = false;          // the last flush ended at its quantum
   std::string name_;
   std::optional<base::Duration> to_relay_;

@@ -52,7 +52,13 @@ net::SendOutcome Session::send_frame(PathKind path, base::ByteView datagram) {
   return send_on(path, datagram);
 }
 
+// A control message, which comes from inside the connection, may end a path; the connection is then not to be
+// called before it returns.
 void Session::kick_quic() {
+  if (receiving_) {
+    kick_after_ = true;
+    return;
+  }
   kicked_ = true;
   quic_->kick(host_.now());
 }
@@ -101,7 +107,13 @@ void Session::on_network_changed() {
 void Session::set_direct_allowed(bool allowed) {
   if (config_.direct_allowed == allowed) return;
   config_.direct_allowed = allowed;
-  if (control_->attached()) say(proto::ControlDirectPolicy{allowed});
+  if (control_->attached()) {
+    say(proto::ControlDirectPolicy{allowed});
+    // By the path that is about to go: heard before the Link's word that it was left, or the other end takes
+    // the path for a bad one.
+    flush();
+    if (stage_ == Stage::closed) return;
+  }
   update_ice(allowed ? "allowed" : "forbidden");
 }
 
@@ -111,7 +123,11 @@ void Session::update_ice(std::string_view reason) {
   if (stage_ == Stage::closed) return;
   const bool allowed = config_.direct_allowed && peer_allows_direct_;
   if (!allowed && ice_.running()) {
-    lose_pair("disabled");
+    if (ice_.pair()) {
+      const PathKind kind = pair_kind();
+      ice_.drop_pair();
+      link_.path_withdrawn(kind, host_.now(), "disabled");
+    }
     ice_.stop();
   } else if (allowed && !ice_.running() && (dialled_ || stage_ != Stage::handshaking)) {
     ice_.start(reason);

@@ -287,6 +287,24 @@ TEST(LinkSwitch, DoesNotReviveADeadPathByReplacingItsPair) {
   EXPECT_EQ(net.link(0).path(), PathKind::turn);
 }
 
+// Someone who switches direct paths off and on says nothing about the path.
+TEST(LinkSwitch, TakesAWithdrawnPathAgainHoweverOften) {
+  Net net;
+  net.settle_on_direct();
+  for (int time = 0; time < 10; ++time) {
+    for (int index = 0; index < 2; ++index)
+      net.link(index).path_withdrawn(PathKind::direct, net.now, "disabled");
+    ASSERT_EQ(net.link(0).path(), PathKind::relay);
+    EXPECT_EQ(net.end(0).changes.back(), "direct>relay: disabled");
+    net.run(seconds(1));
+    net.available(PathKind::direct);
+    net.run(seconds(1));
+    ASSERT_EQ(net.link(0).path(), PathKind::direct) << time;
+    EXPECT_EQ(net.link(0).flapping(net.now), WhyNotDirect::none);
+  }
+  EXPECT_EQ(net.link(0).stats(PathKind::direct).demotions, 0U);
+}
+
 // Both paths up and alternating at a whim: nothing is lost and no packet waits long.
 TEST(LinkSwitch, CarriesEverythingThroughAThousandFlips) {
   Net net(7);
