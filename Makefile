@@ -27,13 +27,14 @@ tidy:
 	scripts/install-deps check
 	scripts/tidy
 
-# The NAT laboratory (docs/lab.md): every pair of networks as a table, and as JSON in build/lab.json. Needs root or user namespaces.
+# The NAT laboratory (docs/lab.md): every pair of networks, and scenes with faults, as tables and JSON. Needs root or user namespaces.
 lab:
 	scripts/install-deps check
 	cmake --preset dev
-	cmake --build --preset dev -j $(JOBS) --target p2pd p2pctl p2p-relay lab_nat
+	cmake --build --preset dev -j $(JOBS) --target p2pd p2pctl p2p-relay lab_nat lab_wire
 	python3 tests/lab/lab.py build/dev prove
 	python3 tests/lab/lab.py build/dev matrix --json build/lab.json
+	python3 tests/lab/lab.py build/dev scenes --json build/lab-scenes.json
 
 bench: build
 	python3 bench/run.py build/release

@@ -31,9 +31,10 @@ def shell(host, script):
 class Link:
     """A site's way into the internet: `wan` on the site's node, an interface of the core on the other end."""
 
-    def __init__(self, node, addresses, prefix6, mtu):
+    def __init__(self, net, node, addresses, prefix6, mtu):
         number = next(LINKS)
-        self.node, self.addresses, self.prefix6, self.device = node, list(addresses), prefix6, f"link{number}"
+        self.net, self.node, self.addresses, self.prefix6 = net, node, list(addresses), prefix6
+        self.device, self.number, self.wire, self.behind = f"link{number}", number, None, []
         size = f"mtu {mtu}" if mtu else ""
         shell(None, f"""
             ip link add {self.device} {size} type veth peer name wan {size} netns {node.holder.pid}
@@ -61,6 +62,11 @@ class Link:
             routes += f"ip -6 route replace {self.prefix6}/48 via fe80::2 dev {self.device}\n"
         shell(None, f"ip link set {self.device} up\n{routes}")
 
+    def route(self, address, via):
+        """An address that is reached by way of this link's node, at `via`."""
+        self.behind.append((address, via))
+        shell(None, f"ip route add {address}/32 via {via} dev {self.device} onlink")
+
     # --- faults, all of them made in the core ---
 
     def down(self):
@@ -79,8 +85,53 @@ class Link:
     def black_out(self):
         self.drop("")
 
+    def impair(self, delay_ms=0, loss_percent=0, rate_kbit=0):
+        """What goes over this link comes late, or never, each way."""
+        if self.wire is None:
+            self.wire = Wire(self)
+        self.wire.set(delay_ms, loss_percent, rate_kbit)
+
     def mend(self):
         shell(None, f"nft delete table inet cut_{self.device} 2>/dev/null || true")
+
+
+class Wire(harness.Process):
+    """lab_wire in the core: everything to and from a link goes through its TUN device."""
+
+    def __init__(self, link):
+        super().__init__(link.net, Core(), f"wire-{link.device}")
+        wire, site, inwards = f"wire{link.number}", 1000 + link.number, 2000 + link.number
+        self.spawn([str(link.net.build / "tests" / "lab" / "lab_wire"), "--device", wire])
+        self.wait_log("ready", "the wire to be ready")
+        script = f"""
+            sysctl -qw net.ipv4.conf.{wire}.rp_filter=0
+            ip link set {wire} up
+            ip route add default dev {wire} table {site}
+            ip rule add iif {link.device} lookup {site}
+            ip rule add iif {wire} lookup {inwards}
+        """
+        for address in link.addresses:
+            script += f"ip route add {address}/32 dev {link.device} table {inwards}\nip route replace {address}/32 dev {wire}\n"
+        for address, via in link.behind:
+            script += f"ip route add {address}/32 via {via} dev {link.device} onlink table {inwards}\n"
+            script += f"ip route del {address}/32\nip route add {address}/32 dev {wire}\n"
+        shell(None, script)
+
+    def set(self, delay_ms, loss_percent, rate_kbit):
+        self.process.stdin.write(f"{delay_ms} {loss_percent} {rate_kbit}\n".encode())
+        self.process.stdin.flush()
+        self.wait_log(f"set {delay_ms:g} {loss_percent:g} {rate_kbit:g}", "the wire to be set")
+
+
+class Core(harness.Host):
+    """The core as a host of the lab's own programs; their standard input stays open."""
+
+    def __init__(self):
+        super().__init__("core", None)
+
+    def start(self, command, log, env=None):
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=env,
+                                preexec_fn=harness._die_with_parent)
 
 
 class Internet(harness.Lab):
@@ -124,7 +175,7 @@ class Internet(harness.Lab):
         return next(self.sites)
 
     def link(self, node, addresses, prefix6=None, mtu=None):
-        self.links[node.name] = Link(node, addresses, prefix6, mtu)
+        self.links[node.name] = Link(self, node, addresses, prefix6, mtu)
         return self.links[node.name]
 
     def open_relay(self, name="relay"):

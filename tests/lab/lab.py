@@ -5,10 +5,12 @@ usage: lab.py BUILD list                     the kinds of network
        lab.py BUILD prove [KIND]...          what an RFC 5780 probe finds behind each
        lab.py BUILD pair KIND KIND           two daemons, one behind each, connected
        lab.py BUILD matrix [--part] [--json FILE]   every pair, as a table
+       lab.py BUILD scenes [--json FILE] [SCENE]...   what happens to networks while data flows
 Needs root, or a system where `unshare -Urn` works. docs/lab.md says what each router does.
 """
 import argparse
 import concurrent.futures
+import json
 import pathlib
 import subprocess
 import sys
@@ -18,6 +20,7 @@ import internet
 import harness
 import matrix
 import routers
+import scenes
 import world
 
 
@@ -58,6 +61,22 @@ def run_matrix(options, pairs):
     return 1 if wrong else 0
 
 
+def play(options):
+    told = {}
+    # What a thread has started ends with the thread: the pool outlives the world.
+    with concurrent.futures.ThreadPoolExecutor(options.at_a_time) as pool, \
+            world.World(options.build, keep=options.keep) as net:
+        if options.keep:
+            print(f"logs in {net.folder}", file=sys.stderr)
+        playing = {pool.submit(scenes.play, net, name): name for name in options.scenes or scenes.SCENES}
+        for future in concurrent.futures.as_completed(playing):
+            told[playing[future]] = future.result()
+            print(scenes.line(playing[future], future.result()), flush=True)
+    if options.json:
+        options.json.write_text(json.dumps({"scenes": told}, indent=1))
+    return 1 if any("failure" in one for one in told.values()) else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("build", help="the build folder with p2pd, p2pctl, p2p-relay")
@@ -74,6 +93,11 @@ def main():
     every.add_argument("--part", action="store_true", help="what is run where there is no time for all")
     every.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the results there too")
     every.set_defaults(run=lambda options: run_matrix(options, matrix.PART if options.part else matrix.all_pairs()))
+    playing = commands.add_parser("scenes")
+    playing.add_argument("scenes", nargs="*", choices=[[], *scenes.SCENES], metavar="SCENE")
+    playing.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the results there too")
+    playing.add_argument("--at-a-time", type=int, default=3, metavar="N", help="how many scenes play together")
+    playing.set_defaults(run=play)
     options = parser.parse_args()
     if options.run is not list_kinds:
         if not harness.namespaces_work():

@@ -37,8 +37,10 @@ class Place:
             zone = next(ZONES)
             nft(router, f"""table inet zone
                 delete table inet zone
-                table inet zone {{ chain in {{ type filter hook prerouting priority raw; ct zone set {zone}; }}
-                                  chain out {{ type filter hook output priority raw; ct zone set {zone}; }} }}""")
+                table inet zone {{
+                  chain in {{ type filter hook prerouting priority raw; ct zone set {zone}; }}
+                  chain out {{ type filter hook output priority raw; ct zone set {zone}; }}
+                }}""")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +139,7 @@ def firewall(net, name):
     site = net.site()
     address = f"198.51.100.{site}"
     router, link = open_router(net, name, [f"203.0.113.{site}"])
-    shell(None, f"ip route add {address}/32 via 203.0.113.{site} dev {link.device} onlink")
+    link.route(address, f"203.0.113.{site}")
     host = lan_host(net, name, router, f"10.0.0.{site}", "10.0.0.1")
     shell(host, f"""
         ip addr del 10.0.0.{site}/24 dev eth0
@@ -175,7 +177,7 @@ def own_nat(net, name, *options):
     site = net.site()
     wan, public = f"203.0.113.{site}", f"198.51.100.{site}"
     router, link = open_router(net, name, [wan])
-    shell(None, f"ip route add {public}/32 via {wan} dev {link.device} onlink")
+    link.route(public, wan)
     host = lan_host(net, name, router, f"192.168.1.{site}", "192.168.1.1")
     return Place("", host, link, public, [router], [Nat(net, router, public, "192.168.1.0/24", options)])
 
@@ -188,7 +190,7 @@ def open_carrier(net, name, *options):
     site = net.site()
     wan, public = f"203.0.113.{site}", f"198.51.100.{site}"
     router, link = open_router(net, f"{name}-carrier", [wan])
-    shell(None, f"ip route add {public}/32 via {wan} dev {link.device} onlink")
+    link.route(public, wan)
     shell(router, "ip link add lan type bridge; ip addr add 100.64.0.1/10 dev lan; ip link set lan up")
     return router, link, public, Nat(net, router, public, "100.64.0.0/10", options)
 

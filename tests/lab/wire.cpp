@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <deque>
@@ -124,6 +125,7 @@ void run(const std::string& device) {
 
 int main(int count, char** words) {
   if (count != 3 || std::string(words[1]) != "--device") p2pd::lab::give_up("usage: lab_wire --device NAME");
+  std::signal(SIGTERM, [](int) { ::_exit(0); });
   p2pd::lab::run(words[2]);
   return 0;
 }
