@@ -58,6 +58,10 @@ class Scene:
         self.traffic.flowing()
         self.told[what] = self.traffic.gap_since(self.moment) * 1000
 
+    def udp_bytes(self):
+        """What went between the two places' public addresses, as the core counted it."""
+        return self.net.udp_between(*(end.place.public for end in self.ends))[1]
+
     def send_files(self, size=8_000_000):
         self.files = Files(self.one, self.other, size)
 
@@ -77,6 +81,8 @@ class Scene:
 
 def direct_path_dies_and_returns(net):
     scene = Scene(net, "direct-dies")
+    if scene.udp_bytes() == 0:
+        raise harness.Failed("nothing went by the direct path")
     link = scene.one.place.link
     scene.send_files()
     scene.begin()
@@ -156,6 +162,8 @@ def home_relay_dies(net):
     scene.tell_gap()
     scene.kept()
     told = scene.finish()
+    if scene.udp_bytes() != 0:
+        raise harness.Failed("UDP went from one end to the other with direct paths off")
     relays[0].start()
     return told
 
