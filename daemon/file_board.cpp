@@ -60,6 +60,7 @@ void FileBoard::start() {
     if (transfer.row.state == TransferState::storing) half.push_back(id);
   }
   for (const std::string& id : half) recover(id);
+  give_up_old();
   clean_folder();
 }
 

@@ -5,6 +5,7 @@
 // store.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -55,6 +56,8 @@ class FileBoard {
   static constexpr std::size_t kMaxOutgoing = 1'000;
   static constexpr std::size_t kMaxIncoming = 64;  // unfinished
   static constexpr std::size_t kMaxReceiving = 16;
+  // One that is unfinished for so long is given up: its sender has forgotten it.
+  static constexpr std::chrono::hours kUnfinished{90 * 24};
 
   FileBoard(Config config, boost::asio::io_context& io, const AddressBook& book, store::Store& store,
             ipc::EventHub& events, FileWorker& worker, FilePeers& peers);
@@ -123,6 +126,7 @@ class FileBoard {
   void drop(const std::string& id, store::TransferState state, std::string reason,
             std::function<void(bool dropped)> done);
   void recover(const std::string& id);
+  void give_up_old();
   void clean_folder();
 
   // file_board.cpp

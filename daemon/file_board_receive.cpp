@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/post.hpp>
 
@@ -100,7 +101,10 @@ void FileBoard::admit(const PeerId& peer, const proto::FileOffer& offer, Answer 
   const auto unfinished = std::count_if(transfers_.begin(), transfers_.end(), [&](const auto& entry) {
     return entry.second.row.peer == peer && entry.second.row.direction == TransferDirection::incoming;
   });
-  if (static_cast<std::size_t>(unfinished) >= kMaxIncoming) return done(FileRefusal::busy);
+  if (static_cast<std::size_t>(unfinished) >= kMaxIncoming) {
+    give_up_old();
+    return done(FileRefusal::busy);
+  }
   const store::TransferRow row = row_of(peer, offer, config_.folder);
   Transfer& transfer = transfers_[row.id];
   if (!transfer.row.id.empty()) return done(FileRefusal::busy);
@@ -221,6 +225,18 @@ void FileBoard::recover(const std::string& id) {
       store_.change_transfer(id, change, {}, {});
     });
   });
+}
+
+void FileBoard::give_up_old() {
+  const base::WallTime oldest = base::wall_now() - kUnfinished;
+  std::vector<std::string> old;
+  for (const auto& [id, transfer] : transfers_) {
+    const bool idle = !transfer.settling && (!transfer.target || !transfer.target->receiving());
+    if (transfer.row.direction == TransferDirection::incoming && transfer.row.created < oldest && idle) {
+      old.push_back(id);
+    }
+  }
+  for (const std::string& id : old) drop(id, TransferState::failed, "abandoned", [](bool) {});
 }
 
 // Temporary files that no transfer knows: of one whose peer was removed while the daemon was killed, say.

@@ -16,8 +16,6 @@ using store::TransferState;
 
 // A sample's weight halves in about so long.
 constexpr double kHalfLife = 1.5;  // seconds
-// A guess beyond this is none.
-constexpr double kLongest = 10.0 * 365 * 24 * 3600;  // seconds
 
 json text_or_null(const std::string& text) { return text.empty() ? json() : json(text); }
 
@@ -46,7 +44,7 @@ std::string_view to_string(TransferStage stage) {
 }
 
 std::string explain_reason(std::string_view reason) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kSentences{{
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 13> kSentences{{
       {"refused", "the peer does not take files from this machine"},
       {"bad_name", "the peer does not take a file of this name: send it under another, with --name"},
       {"quota", "the peer takes no more from this machine for now: its quota is used up"},
@@ -57,6 +55,7 @@ std::string explain_reason(std::string_view reason) {
       {"storage", "the receiver could not write it: its log says why"},
       {"changed", "the file changed while it was sent: send it again when nothing writes to it"},
       {"unreadable", "the file could not be read to its end"},
+      {"abandoned", "its sender has not gone on with it for three months"},
       {"peer_removed", "the peer was removed from the address book"},
       {"cancelled", "it was cancelled"},
   }};

@@ -220,6 +220,23 @@ class Reload(LabCase):
         harness.until(lambda: bob.peer("alice")["presence"] == "gone", "bob to see nothing of alice any more")
         self.assertEqual(alice.json("history", "bob")["attempts"][0]["ended"], None)
 
+    def test_the_log_level_changes_while_it_runs(self):
+        alice = self.lab.daemon("alice", [self.lab.relay()])
+        alice.ctl("wait", "online")
+        self.assertNotIn(" debug ", alice.log())
+        alice.ctl("log-level", "debug")
+        bob = self.lab.daemon("bob", alice.relays)
+        harness.introduce(alice, bob)
+        alice.ctl("connect", "bob")
+        self.assertIn(" debug ", alice.log())
+        alice.ctl("log-level", "error")
+        said = len(alice.log())
+        alice.ctl("disconnect", "bob")
+        self.assertNotIn(" info ", alice.log()[said:])
+        done = alice.ctl("log-level", "loud", check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("error", done.stderr)
+
     def test_a_wrong_file_changes_nothing_and_is_told_with_its_place(self):
         relay = self.lab.relay()
         alice = self.configured("alice", f"relay = {relay.url}\nlog-level = info\n").start()

@@ -1,6 +1,7 @@
 #include "daemon/file_board.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -238,6 +239,29 @@ TEST_F(FileBoardTest, TemporaryFilesThatNoTransferKnowsGoAtTheStart) {
   EXPECT_TRUE(std::filesystem::exists(path("files/photo.jpg")));
   EXPECT_TRUE(std::filesystem::exists(path("files/.p2pd-test-" + row(1).id + ".part")));
   EXPECT_EQ(under_way().size(), 1U);
+}
+
+TEST_F(FileBoardTest, WhatItsSenderForgotIsGivenUpAfterMonths) {
+  store::TransferRow row;
+  row.id = peer::message_id_text(offer(1).id);
+  row.peer = store::peer_id(1);
+  row.direction = store::TransferDirection::incoming;
+  row.name = "forgotten";
+  row.size = 1000;
+  row.folder = config.folder;
+  row.created = base::wall_now() - FileBoard::kUnfinished + std::chrono::hours(1);
+  ASSERT_TRUE(store::wait<void>([&](auto done) { store_->add_transfer(row, {}, done); }));
+  row.id = peer::message_id_text(offer(2).id);
+  row.created -= std::chrono::hours(2);
+  ASSERT_TRUE(store::wait<void>([&](auto done) { store_->add_transfer(row, {}, done); }));
+  put("files/.p2pd-test-" + row.id + ".part", pattern(10));
+  board->stop();
+  start();
+  while (under_way().size() > 1) io.run_one();
+  EXPECT_EQ(this->row(1).state, TransferState::running);
+  EXPECT_EQ(this->row(2).state, TransferState::failed);
+  EXPECT_EQ(this->row(2).reason, "abandoned");
+  EXPECT_TRUE(nothing_left());
 }
 
 TEST_F(FileBoardTest, SendsUnderTheGivenNameAndTheSameFileOnceWithResume) {

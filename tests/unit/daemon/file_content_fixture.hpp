@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,7 +43,10 @@ class FileContentTest : public store::StoreTest {
   }
   [[nodiscard]] base::Bytes content(const std::string& name) const {
     std::ifstream in(path(name), std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
+    base::Bytes out(static_cast<std::size_t>(std::filesystem::file_size(path(name))));
+    in.read(reinterpret_cast<char*>(out.data()), static_cast<std::streamsize>(out.size()));
+    EXPECT_TRUE(in);
+    return out;
   }
   [[nodiscard]] base::Descriptor opened(const std::string& name, int flags = O_RDONLY) const {
     return base::Descriptor(::open(path(name).c_str(), flags | O_CLOEXEC));

@@ -170,7 +170,7 @@ TEST_F(InboundFileTest, TakesTheNextNameThatIsFree) {
 }
 
 TEST_F(InboundFileTest, HolesTakeNoRoom) {
-  base::Bytes all(16 << 20);
+  base::Bytes all(4 << 20);
   all[3] = 1;
   admit("sparse", all);
   begin();
