@@ -68,6 +68,17 @@ void print_servers(Context& context, const json& report) {
   print_table(context.out(), table, context.paint());
 }
 
+void print_port_mapping(Context& context, const json& mapping) {
+  if (!mapping.is_object()) return;
+  context.out() << "\nport mapping  ";
+  if (member(mapping, "protocol").is_string()) {
+    context.out() << fmt::format("{} at {}\n", field(mapping, "protocol"), field(mapping, "gateway"));
+  } else {
+    const bool why = member(mapping, "error").is_string();
+    context.out() << field(mapping, "state") << (why ? ": " + field(mapping, "error") : "") << "\n";
+  }
+}
+
 }  // namespace
 
 CtlResult<ExitCode> run_netcheck(Context& context, const Arguments&) {
@@ -85,6 +96,7 @@ CtlResult<ExitCode> run_netcheck(Context& context, const Arguments&) {
     print_families(context, member(report, "ipv4"), member(report, "ipv6"));
   if (note.is_string()) context.out() << word(note) << "\n";
   print_servers(context, report);
+  print_port_mapping(context, member(report, "port_mapping"));
   return ExitCode::done;
 }
 

@@ -6,6 +6,7 @@
 #include "daemon/net_json.hpp"
 #include "daemon/node.hpp"
 #include "daemon/rpc.hpp"
+#include "daemon/status_json.hpp"
 
 namespace p2pd::daemon {
 namespace {
@@ -24,7 +25,9 @@ void report(Node& node, const Request& request, Responder responder) {
     return responder.error(ErrorCode::invalid_params, "max_age_ms can be 0 to 3600000");
   auto answer = std::make_shared<Responder>(std::move(responder));
   node.net().check(std::chrono::milliseconds(age), [&node, answer](const NetChecker::ResultPtr& result) {
-    answer->ok(to_json(*result, node.relays().status()));
+    nlohmann::json out = to_json(*result, node.relays().status());
+    out["port_mapping"] = to_json(node.mapper().status());
+    answer->ok(out);
   });
 }
 
@@ -47,7 +50,8 @@ void add_net_methods(ipc::MethodTable& table, Node& node) {
                   "address, udp, outside, nat, mapping, filtering, allocation, hairpin…"},
                  {"ipv6", Type::object, "the same for IPv6"},
                  {"stun", Type::array, "the servers that were asked: server, rtt_ms, outside, behaviour"},
-                 {"relays", Type::array, "relay sessions, as daemon.status has them"}},
+                 {"relays", Type::array, "relay sessions, as daemon.status has them"},
+                 {"port_mapping", Type::object, "what the gateway does, as daemon.status has it"}},
       .handler = [&node](const Request& request, Responder responder) {
         report(node, request, std::move(responder));
       }});
