@@ -18,7 +18,8 @@ constexpr std::size_t kWidth = 24;
 
 std::uint64_t number(const json& object, std::string_view key) {
   const json& value = member(object, key);
-  return value.is_number_integer() ? std::max<std::int64_t>(value.get<std::int64_t>(), 0) : 0;
+  if (!value.is_number_integer()) return 0;
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(value.get<std::int64_t>(), 0));
 }
 
 // "0:09", "12:30", "3:02:11"

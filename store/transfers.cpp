@@ -12,7 +12,6 @@ using base::Result;
   "id, peer, direction, state, reason, name, size, data_size, mtime, mtime_ns, mode, created, ended, " \
   "device, inode, collected, settled, folder, durable, stored_name"
 
-constexpr int kRunning = static_cast<int>(TransferState::running);
 constexpr int kStoring = static_cast<int>(TransferState::storing);
 constexpr int kDone = static_cast<int>(TransferState::done);
 
