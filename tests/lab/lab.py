@@ -54,11 +54,13 @@ def run_matrix(options, pairs):
     with world.World(options.build, keep=options.keep) as net:
         if options.keep:
             print(f"logs in {net.folder}", file=sys.stderr)
-        results = matrix.run(net, pairs, report=lambda result: print(matrix.line(result), flush=True))
+        results = matrix.run(net, pairs, options.at_a_time, lambda result: print(matrix.line(result), flush=True))
     if options.json:
         options.json.write_text(matrix.as_json(results))
     wrong = [result for result in results if result["path"] != result["expected"]]
-    print(f"{len(results)} pairs, {sum(result['path'] == 'direct' for result in results)} direct, {len(wrong)} not as expected")
+    slowest = {key: max((result.get(key) or 0 for result in results), default=0) for key in ("to_relay_ms", "to_direct_ms")}
+    print(f"{len(results)} pairs, {sum(result['path'] == 'direct' for result in results)} direct, {len(wrong)} not as expected; "
+          f"slowest: {slowest['to_relay_ms']:.0f} ms to the relay, {slowest['to_direct_ms']:.0f} ms to direct")
     return 1 if wrong else 0
 
 
@@ -89,10 +91,11 @@ def main():
     proving.set_defaults(run=prove)
     one = commands.add_parser("pair")
     one.add_argument("kinds", nargs=2, choices=routers.KINDS, metavar="KIND")
-    one.set_defaults(run=pair, json=None)
+    one.set_defaults(run=pair, json=None, at_a_time=1)
     every = commands.add_parser("matrix")
     every.add_argument("--part", action="store_true", help="what is run where there is no time for all")
     every.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the results there too")
+    every.add_argument("--at-a-time", type=int, default=3, metavar="N", help="how many pairs are connected together")
     every.set_defaults(run=lambda options: run_matrix(options, matrix.PART if options.part else matrix.all_pairs()))
     playing = commands.add_parser("scenes")
     playing.add_argument("scenes", nargs="*", choices=[[], *scenes.SCENES], metavar="SCENE")

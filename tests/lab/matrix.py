@@ -131,7 +131,7 @@ def run_pair(pair, one, other):
     return result
 
 
-def run(net, pairs, at_a_time=2, report=lambda result: None):
+def run(net, pairs, at_a_time, report=lambda result: None):
     machines = Rooms(net).prepare(pairs)
     with concurrent.futures.ThreadPoolExecutor(at_a_time) as pool:
         futures = [pool.submit(run_pair, pair, *two) for pair, two in zip(pairs, machines)]

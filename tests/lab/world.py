@@ -60,11 +60,6 @@ class World(internet.Internet):
         super().__init__(build, keep=keep)
         self.relay = self.open_relay()
 
-    def machine(self, kind, name, relays=None, arguments=()):
-        place = routers.place(self, kind, name)
-        routers.prove(place, self.relay)
-        return self.settle(place, relays, arguments)
-
     def settle(self, place, relays=None, arguments=()):
         return Machine(self, place, relays or [self.relay], arguments)
 
