@@ -71,7 +71,7 @@ class Machine final : public PairingRelays {
   void start() {
     store::Options options;
     options.wall_clock = [this] { return time_.wall; };
-    store = std::move(store::Store::open(folder_.file(), options).value());
+    store = store::Store::open(folder_.file(), options).value();
     const auto post = [this](std::function<void()> task) { boost::asio::post(io, std::move(task)); };
     Inviting::Config inviting{identity,
                               [this] { return own_relays; },
