@@ -72,7 +72,8 @@ json to_json(const proto::NetReport& report) {
           {"ipv6", family_json(report.ipv6)}};
 }
 
-json to_json(const NetCheckResult& result, const std::vector<RelayHub::Status>& relays) {
+json to_json(const NetCheckResult& result, const std::vector<RelayHub::Status>& relays,
+             const net::PortMapperStatus& mapper) {
   json out = to_json(result.report());
   json servers = json::array();
   for (const auto& server : result.findings.servers) {
@@ -87,7 +88,8 @@ json to_json(const NetCheckResult& result, const std::vector<RelayHub::Status>& 
               {"took_ms", ms_or_null(result.took)},
               {"note", note(result)},
               {"stun", std::move(servers)},
-              {"relays", std::move(sessions)}});
+              {"relays", std::move(sessions)},
+              {"port_mapping", to_json(mapper)}});
   return out;
 }
 

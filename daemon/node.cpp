@@ -92,8 +92,13 @@ Node::Node(asio::io_context& io, Options options, Sources sources, base::Descrip
   make_pairings();
   net_ = std::make_unique<NetChecker>(io_.get_executor(), tasks_,
                                       [this]() -> const Options& { return options_; });
+  quality_ = std::make_unique<QualityEvents>(*this, tasks_);
+  events_->on_subscribed([this] { quality_->subscribed(); });
+  doctor_ = std::make_unique<Doctor>(*this, tasks_);
+  board_->set_doctor(*doctor_);
   net_->on_checked([this](const NetChecker::ResultPtr& result) {
-    if (!events_->idle()) events_->publish("net", "report", to_json(*result, hub_->status()));
+    if (!events_->idle())
+      events_->publish("net", "report", to_json(*result, hub_->status(), mapper_->status()));
   });
 
   add_daemon_methods(methods_, *this);

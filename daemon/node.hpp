@@ -20,11 +20,13 @@
 #include "base/task_group.hpp"
 #include "daemon/address_book.hpp"
 #include "daemon/data_plane.hpp"
+#include "daemon/doctor.hpp"
 #include "daemon/file_board.hpp"
 #include "daemon/net_checker.hpp"
 #include "daemon/options.hpp"
 #include "daemon/pairings.hpp"
 #include "daemon/peer_board.hpp"
+#include "daemon/quality_events.hpp"
 #include "daemon/relay_hub.hpp"
 #include "daemon/reload.hpp"
 #include "daemon/service.hpp"
@@ -66,6 +68,7 @@ class Node final : private RelayHubEvents, private ipc::EventSource, private Fil
   [[nodiscard]] FileBoard& files() { return *files_; }
   [[nodiscard]] NetChecker& net() { return *net_; }
   [[nodiscard]] const net::PortMapper& mapper() const { return *mapper_; }
+  [[nodiscard]] Doctor& doctor() { return *doctor_; }
   [[nodiscard]] ipc::EventHub& events() { return *events_; }
   [[nodiscard]] const ipc::MethodTable& methods() const { return methods_; }
   // For completions of the store and of peers: runs them on the control thread.
@@ -143,6 +146,8 @@ class Node final : private RelayHubEvents, private ipc::EventSource, private Fil
   std::unique_ptr<net::PortMapper> mapper_;
   std::vector<std::unique_ptr<DataPlane>> planes_;
   std::unique_ptr<NetChecker> net_;
+  std::unique_ptr<QualityEvents> quality_;
+  std::unique_ptr<Doctor> doctor_;
   boost::asio::steady_timer resolve_pause_;
   std::uint64_t resolve_round_ = 0;  // an older one than this ends
   ipc::MethodTable methods_;

@@ -18,6 +18,27 @@ std::chrono::milliseconds to_whole_ms(base::Duration duration) {
   return std::chrono::round<std::chrono::milliseconds>(duration);
 }
 
+std::optional<std::int64_t> to_us(const std::optional<base::Duration>& duration) {
+  if (!duration) return std::nullopt;
+  return std::chrono::round<std::chrono::microseconds>(*duration).count();
+}
+
+store::QualityRow stored_quality(const peer::PeerQuality& quality) {
+  store::QualityRow out;
+  out.rtt_us = to_us(quality.rtt);
+  out.jitter_us = to_us(quality.jitter);
+  out.delivery_rate = quality.delivery_rate;
+  out.packets_sent = quality.packets_sent;
+  out.packets_lost = quality.packets_lost;
+  out.switches = quality.switches;
+  for (std::size_t i = 0; i < peer::kPathKinds; ++i) {
+    out.bytes_tx[i] = quality.bytes[i].tx;
+    out.bytes_rx[i] = quality.bytes[i].rx;
+    out.time_ms[i] = to_whole_ms(quality.time[i]).count();
+  }
+  return out;
+}
+
 }  // namespace
 
 PeerBoard::PeerBoard(const AddressBook& book, store::Store& store, ipc::EventHub& events,
@@ -149,6 +170,20 @@ void PeerBoard::on_candidate(const PeerId& peer, std::string_view side, std::uin
 
 void PeerBoard::on_relay_hints(const PeerId& peer, const std::vector<std::string>& urls) {
   hints_changed_(peer, urls);
+}
+
+void PeerBoard::on_quality(const PeerId& peer, const peer::PeerQuality& quality) {
+  const auto found = attempts_.find(peer);
+  if (found != attempts_.end() && found->second.id != 0)
+    store_.set_quality(found->second.id, stored_quality(quality));
+}
+
+void PeerBoard::on_net_question(const PeerId& peer, std::uint64_t id) {
+  if (doctor_ != nullptr) doctor_->on_net_question(peer, id);
+}
+
+void PeerBoard::on_net_report(const PeerId& peer, const proto::ControlNetReport& report) {
+  if (doctor_ != nullptr) doctor_->on_net_report(peer, report);
 }
 
 PeerBoard::Attempt& PeerBoard::attempt(const PeerId& peer) {

@@ -14,6 +14,16 @@
 
 namespace p2pd::daemon {
 
+// What peers say to each other about their networks.
+class NetTalk {
+ public:
+  virtual void on_net_question(const base::PeerId& peer, std::uint64_t id) = 0;
+  virtual void on_net_report(const base::PeerId& peer, const proto::ControlNetReport& report) = 0;
+
+ protected:
+  ~NetTalk() = default;
+};
+
 class PeerBoard final : public peer::PeerObserver {
  public:
   using HintsChanged = std::function<void(const base::PeerId&, const std::vector<std::string>&)>;
@@ -25,6 +35,8 @@ class PeerBoard final : public peer::PeerObserver {
   enum class WatchId : std::uint64_t {};
   [[nodiscard]] WatchId watch(const base::PeerId& peer, std::function<void()> changed);
   void unwatch(WatchId id);
+  // Who answers and asks peers about networks; outlives the board's last event.
+  void set_doctor(NetTalk& doctor) { doctor_ = &doctor; }
   // Runs after every change of any peer's state or path.
   void watch_all(std::function<void()> changed) { any_changed_ = std::move(changed); }
 
@@ -50,6 +62,9 @@ class PeerBoard final : public peer::PeerObserver {
   void on_messages_delivered(const base::PeerId&, std::uint64_t) override {}
   void on_messages_received(const base::PeerId&, std::uint64_t) override {}
   void on_relay_hints(const base::PeerId& peer, const std::vector<std::string>& urls) override;
+  void on_quality(const base::PeerId& peer, const peer::PeerQuality& quality) override;
+  void on_net_question(const base::PeerId& peer, std::uint64_t id) override;
+  void on_net_report(const base::PeerId& peer, const proto::ControlNetReport& report) override;
 
  private:
   struct Attempt {
@@ -69,6 +84,7 @@ class PeerBoard final : public peer::PeerObserver {
   store::Store& store_;
   ipc::EventHub& events_;
   HintsChanged hints_changed_;
+  NetTalk* doctor_ = nullptr;
   std::unordered_map<base::PeerId, Attempt> attempts_;
   std::unordered_map<base::PeerId, std::uint64_t> waiting_;
   struct Watch {

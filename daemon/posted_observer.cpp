@@ -50,4 +50,16 @@ void PostedObserver::on_relay_hints(const PeerId& peer, const std::vector<std::s
   boost::asio::post(executor_, [this, peer, urls] { target_.on_relay_hints(peer, urls); });
 }
 
+void PostedObserver::on_quality(const PeerId& peer, const peer::PeerQuality& quality) {
+  boost::asio::post(executor_, [this, peer, quality] { target_.on_quality(peer, quality); });
+}
+
+void PostedObserver::on_net_question(const PeerId& peer, std::uint64_t id) {
+  boost::asio::post(executor_, [this, peer, id] { target_.on_net_question(peer, id); });
+}
+
+void PostedObserver::on_net_report(const PeerId& peer, const proto::ControlNetReport& report) {
+  boost::asio::post(executor_, [this, peer, report] { target_.on_net_report(peer, report); });
+}
+
 }  // namespace p2pd::daemon

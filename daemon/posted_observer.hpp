@@ -25,6 +25,9 @@ class PostedObserver final : public peer::PeerObserver {
   void on_messages_delivered(const base::PeerId& peer, std::uint64_t up_to) override;
   void on_messages_received(const base::PeerId& peer, std::uint64_t up_to) override;
   void on_relay_hints(const base::PeerId& peer, const std::vector<std::string>& urls) override;
+  void on_quality(const base::PeerId& peer, const peer::PeerQuality& quality) override;
+  void on_net_question(const base::PeerId& peer, std::uint64_t id) override;
+  void on_net_report(const base::PeerId& peer, const proto::ControlNetReport& report) override;
 
  private:
   peer::PeerObserver& target_;

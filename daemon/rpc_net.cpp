@@ -1,4 +1,4 @@
-// net.report: what this network allows.
+// net.report, peer.diagnose: what networks allow.
 #include <memory>
 
 #include <nlohmann/json.hpp>
@@ -18,6 +18,9 @@ using ipc::Tier;
 using ipc::Type;
 
 constexpr std::int64_t kMaxAge = 3'600'000;
+// Both ends' checks take up to 8 s.
+constexpr std::int64_t kDiagnosis = 15'000;
+constexpr std::int64_t kMaxDiagnosis = 60'000;
 
 void report(Node& node, const Request& request, Responder responder) {
   const std::int64_t age = request.integer("max_age_ms").value_or(0);
@@ -25,10 +28,19 @@ void report(Node& node, const Request& request, Responder responder) {
     return responder.error(ErrorCode::invalid_params, "max_age_ms can be 0 to 3600000");
   auto answer = std::make_shared<Responder>(std::move(responder));
   node.net().check(std::chrono::milliseconds(age), [&node, answer](const NetChecker::ResultPtr& result) {
-    nlohmann::json out = to_json(*result, node.relays().status());
-    out["port_mapping"] = to_json(node.mapper().status());
-    answer->ok(out);
+    answer->ok(to_json(*result, node.relays().status(), node.mapper().status()));
   });
+}
+
+void diagnose(Node& node, const Request& request, Responder responder) {
+  const KnownPeer* known = named_peer(node, request, responder);
+  if (known == nullptr) return;
+  const std::int64_t timeout = request.integer("timeout_ms").value_or(kDiagnosis);
+  if (timeout < 0 || timeout > kMaxDiagnosis)
+    return responder.error(ErrorCode::invalid_params, "timeout_ms can be 0 to 60000");
+  auto answer = std::make_shared<Responder>(std::move(responder));
+  node.doctor().examine(known->id, std::chrono::milliseconds(timeout),
+                        [answer](const nlohmann::json& result) { answer->ok(result); });
 }
 
 }  // namespace
@@ -54,6 +66,26 @@ void add_net_methods(ipc::MethodTable& table, Node& node) {
                  {"port_mapping", Type::object, "what the gateway does, as daemon.status has it"}},
       .handler = [&node](const Request& request, Responder responder) {
         report(node, request, std::move(responder));
+      }});
+  table.add(Method{
+      .name = "peer.diagnose",
+      .tier = Tier::operate,
+      .summary = "Checks the networks at both ends and says why the path is what it is.",
+      .params = {peer_param(),
+                 {"timeout_ms", Type::integer, ipc::Presence::optional,
+                  "how long to wait for both ends, 15,000 by default, at most 60,000"}},
+      .result = "one verdict and one advice",
+      .fields = {{"peer", Type::text, "its ID"},
+                 {"name", Type::text, "what it is called here"},
+                 {"state", Type::text, "idle, dialing, established, backoff"},
+                 {"path", Type::text | Type::null, "relay, direct, turn"},
+                 {"why_not_direct", Type::text | Type::null, "the reason, made exact by both networks"},
+                 {"verdict", Type::text, "what is so, a sentence"},
+                 {"advice", Type::text, "what to do about it, a sentence"},
+                 {"here", Type::object, "direct, udp, ipv4, ipv6 as net.report, and candidates"},
+                 {"there", Type::object | Type::null, "the same of the peer; null when it did not tell"}},
+      .handler = [&node](const Request& request, Responder responder) {
+        diagnose(node, request, std::move(responder));
       }});
 }
 

@@ -10,6 +10,29 @@ namespace {
 using nlohmann::json;
 using peer::PathKind;
 
+json to_json(const store::QualityRow& row) {
+  const auto ms = [](const std::optional<std::int64_t>& us) {
+    return us ? json(static_cast<double>(*us) / 1000.0) : json();
+  };
+  json bytes = json::object();
+  json time = json::object();
+  constexpr std::array<std::string_view, 3> kPaths{"direct", "turn", "relay"};
+  for (std::size_t i = 0; i < kPaths.size(); ++i) {
+    bytes[std::string(kPaths[i]) + "_tx"] = row.bytes_tx[i];
+    bytes[std::string(kPaths[i]) + "_rx"] = row.bytes_rx[i];
+    time[std::string(kPaths[i])] = row.time_ms[i];
+  }
+  return {{"rtt_ms", ms(row.rtt_us)},
+          {"jitter_ms", ms(row.jitter_us)},
+          {"loss", loss_of(row.packets_lost, row.packets_sent)},
+          {"packets_sent", row.packets_sent},
+          {"packets_lost", row.packets_lost},
+          {"delivery_rate", row.delivery_rate == 0 ? json() : json(row.delivery_rate)},
+          {"switches", row.switches},
+          {"bytes", std::move(bytes)},
+          {"time_ms", std::move(time)}};
+}
+
 json text_or_null(const std::string& text) { return text.empty() ? json() : json(text); }
 
 json candidate_or_null(const std::optional<proto::Candidate>& candidate) {
@@ -32,6 +55,37 @@ json ms_or_null(const std::optional<base::Duration>& duration) {
   if (!duration) return json();
   // Microseconds are what there is to know; more digits would be noise.
   return std::round(base::to_ms(*duration) * 1000.0) / 1000.0;
+}
+
+json loss_of(std::uint64_t lost, std::uint64_t sent) {
+  if (sent == 0) return {};
+  const double share = static_cast<double>(std::min(lost, sent)) / static_cast<double>(sent);
+  return std::round(share * 1e6) / 1e6;
+}
+
+json bytes_json(const std::array<peer::PathBytes, peer::kPathKinds>& bytes) {
+  const auto of = [&bytes](PathKind kind) { return bytes[static_cast<std::size_t>(kind)]; };
+  return {{"relay_tx", of(PathKind::relay).tx},   {"relay_rx", of(PathKind::relay).rx},
+          {"direct_tx", of(PathKind::direct).tx}, {"direct_rx", of(PathKind::direct).rx},
+          {"turn_tx", of(PathKind::turn).tx},     {"turn_rx", of(PathKind::turn).rx}};
+}
+
+json to_json(const peer::PeerQuality& quality) {
+  const auto time = [&quality](PathKind kind) {
+    return std::chrono::round<std::chrono::milliseconds>(quality.time[static_cast<std::size_t>(kind)])
+        .count();
+  };
+  return {{"rtt_ms", ms_or_null(quality.rtt)},
+          {"jitter_ms", ms_or_null(quality.jitter)},
+          {"loss", loss_of(quality.packets_lost, quality.packets_sent)},
+          {"packets_sent", quality.packets_sent},
+          {"packets_lost", quality.packets_lost},
+          {"delivery_rate", quality.delivery_rate == 0 ? json() : json(quality.delivery_rate)},
+          {"switches", quality.switches},
+          {"time_ms",
+           {{"direct", time(PathKind::direct)},
+            {"turn", time(PathKind::turn)},
+            {"relay", time(PathKind::relay)}}}};
 }
 
 std::string_view to_string(peer::Presence presence) {
@@ -74,7 +128,6 @@ json to_json(const net::PortMapperStatus& mapper) {
 
 json to_json(const KnownPeer& peer, const peer::PeerStatus& status, peer::Presence presence,
              std::uint64_t outbox) {
-  const auto bytes = [&status](PathKind kind) { return status.bytes[static_cast<std::size_t>(kind)]; };
   json out = to_json(peer);
   out.update(
       {{"state", to_string(status.state)},
@@ -86,14 +139,9 @@ json to_json(const KnownPeer& peer, const peer::PeerStatus& status, peer::Presen
        {"remote_candidate", candidate_or_null(status.remote_candidate)},
        {"to_relay_ms", ms_or_null(status.to_relay)},
        {"to_direct_ms", ms_or_null(status.to_direct)},
-       {"bytes",
-        {{"relay_tx", bytes(PathKind::relay).tx},
-         {"relay_rx", bytes(PathKind::relay).rx},
-         {"direct_tx", bytes(PathKind::direct).tx},
-         {"direct_rx", bytes(PathKind::direct).rx},
-         {"turn_tx", bytes(PathKind::turn).tx},
-         {"turn_rx", bytes(PathKind::turn).rx}}},
+       {"bytes", bytes_json(status.bytes)},
        {"switches", status.switches},
+       {"quality", status.quality ? to_json(*status.quality) : json()},
        {"connection", text_or_null(status.connection)},
        {"last_error", text_or_null(status.last_error)},
        {"presence", to_string(presence)},
@@ -133,7 +181,8 @@ json to_json(const store::AttemptRow& attempt) {
           {"to_relay_ms", ms(attempt.to_relay)},
           {"to_direct_ms", ms(attempt.to_direct)},
           {"candidates", std::move(candidates)},
-          {"paths", std::move(paths)}};
+          {"paths", std::move(paths)},
+          {"quality", attempt.quality ? to_json(*attempt.quality) : json()}};
 }
 
 json to_json(const store::OutboxEntry& message, const std::string& name) {

@@ -25,6 +25,10 @@ namespace p2pd::daemon {
 // {state, protocol, gateway, external, mappings, error}
 [[nodiscard]] nlohmann::json to_json(const net::PortMapperStatus& mapper);
 [[nodiscard]] nlohmann::json to_json(const store::AttemptRow& attempt);
+[[nodiscard]] nlohmann::json to_json(const peer::PeerQuality& quality);
+[[nodiscard]] nlohmann::json bytes_json(const std::array<peer::PathBytes, peer::kPathKinds>& bytes);
+// A share of packets, rounded; null of none.
+[[nodiscard]] nlohmann::json loss_of(std::uint64_t lost, std::uint64_t sent);
 // `name`: what the peer is called here, empty when it is not known any more.
 [[nodiscard]] nlohmann::json to_json(const store::OutboxEntry& message, const std::string& name);
 [[nodiscard]] nlohmann::json to_json(const store::InboxRow& message, const std::string& name);

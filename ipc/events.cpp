@@ -146,6 +146,7 @@ void EventHub::begin(std::uint64_t id, const json& state) {
     open = send(subscription, id, *event);
   }
   if (!open) subscriptions_.erase(found);
+  if (open && subscribed_) subscribed_();
 }
 
 void EventHub::publish(std::string_view topic, std::string_view type, const json& fields,
@@ -165,6 +166,12 @@ void EventHub::publish(std::string_view topic, std::string_view type, const json
     }
     entry = open ? std::next(entry) : subscriptions_.erase(entry);
   }
+}
+
+bool EventHub::wanted(std::string_view topic) {
+  forget_gone();
+  return std::any_of(subscriptions_.begin(), subscriptions_.end(),
+                     [topic](const auto& entry) { return entry.second->wants(topic, std::nullopt); });
 }
 
 bool EventHub::idle() const { return subscriptions_.empty(); }

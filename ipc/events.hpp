@@ -49,6 +49,10 @@ class EventHub {
   void publish(std::string_view topic, std::string_view type, const nlohmann::json& fields,
                const std::optional<std::string>& peer = {});
 
+  // Somebody listens to the topic. Looks for clients that have gone, so it is not for every event.
+  [[nodiscard]] bool wanted(std::string_view topic);
+  // Runs when a subscription has begun.
+  void on_subscribed(std::function<void()> subscribed) { subscribed_ = std::move(subscribed); }
   // Nobody listens: the caller may save itself the work of building an event.
   [[nodiscard]] bool idle() const;
   [[nodiscard]] std::size_t subscriptions() const { return subscriptions_.size(); }
@@ -70,6 +74,7 @@ class EventHub {
   std::vector<std::string> topics_;
   std::map<std::uint64_t, std::unique_ptr<Subscription>> subscriptions_;
   std::uint64_t last_id_ = 0;
+  std::function<void()> subscribed_;
   std::shared_ptr<bool> alive_;  // a snapshot that comes back after the hub has gone is dropped
 };
 

@@ -101,6 +101,7 @@ struct QuicConfig {
 struct QuicStats {
   base::Duration smoothed_rtt{};
   base::Duration min_rtt{};
+  base::Duration rtt_variation{};  // RFC 9002 5.3
   std::uint64_t bytes_in_flight = 0;
   std::uint64_t congestion_window = 0;
   std::uint64_t delivery_rate = 0;  // bytes a second

@@ -376,6 +376,7 @@ QuicStats Ngtcp2Connection::stats() const {
   QuicStats stats;
   stats.smoothed_rtt = to_duration(stat.smoothed_rtt);
   stats.min_rtt = to_duration(stat.min_rtt == QuicClock::kNoStamp ? stat.smoothed_rtt : stat.min_rtt);
+  if (stat.first_rtt_sample_ts != QuicClock::kNoStamp) stats.rtt_variation = to_duration(stat.rttvar);
   stats.bytes_in_flight = stat.bytes_in_flight;
   stats.congestion_window = stat.cwnd;
   stats.delivery_rate = stat.delivery_rate_sec;

@@ -59,6 +59,8 @@ void Peer::set_own_relays(std::vector<std::string> urls) { impl_->set_own_relays
 void Peer::ping(std::function<void(base::Result<PingReply>)> done, base::Duration timeout) {
   impl_->ping(std::move(done), timeout);
 }
+bool Peer::ask_net(std::uint64_t id) { return impl_->ask_net(id); }
+void Peer::answer_net(const proto::ControlNetReport& report) { impl_->answer_net(report); }
 PeerStatus Peer::status() const { return impl_->status(); }
 base::TimePoint Peer::deadline() const { return impl_->deadline(); }
 void Peer::on_time() { impl_->on_time(); }
@@ -157,6 +159,19 @@ void Peer::Impl::set_own_relays(std::vector<std::string> urls) {
   }
 }
 
+bool Peer::Impl::ask_net(std::uint64_t id) {
+  if (shut_down_ || current_ == nullptr) return false;
+  const Turn turn(*this);
+  current_->tell(proto::ControlNetQuestion{id});
+  return true;
+}
+
+void Peer::Impl::answer_net(const proto::ControlNetReport& report) {
+  if (shut_down_ || current_ == nullptr) return;
+  const Turn turn(*this);
+  current_->tell(report);
+}
+
 // --- pings ---
 
 void Peer::Impl::ping(std::function<void(base::Result<PingReply>)> done, base::Duration timeout) {
@@ -224,12 +239,32 @@ void Peer::Impl::apply(const Event& event) {
 }
 
 void Peer::Impl::tell_state(PeerState before, std::string_view reason) {
+  const bool was = before == PeerState::dialing || before == PeerState::established;
+  if (before == PeerState::established) tell_quality();
+  if (!was) {
+    bytes_before_ = bytes_;
+    path_clock_.restart(now());
+  }
   const std::string_view name = to_string(kind_of(state_));
   // A peer that is away is dialled for ever: that goes on below the level of lifecycle.
   const bool matters = before == PeerState::established || kind_of(state_) == PeerState::established;
   log::write(matters ? log::Level::info : log::Level::debug, "peer", "state",
              {{"peer", config_.peer}, {"state", name}, {"reason", reason}});
   observer_.on_state_changed(config_.peer, name, reason);
+}
+
+// Before the observer hears of the end: it belongs to the attempt that ends.
+void Peer::Impl::tell_quality() {
+  if (current_ != nullptr) observer_.on_quality(config_.peer, quality());
+}
+
+PeerQuality Peer::Impl::quality() const {
+  PeerQuality out = current_->quality();
+  for (std::size_t i = 0; i < kPathKinds; ++i) {
+    out.bytes[i] = {bytes_[i].tx - bytes_before_[i].tx, bytes_[i].rx - bytes_before_[i].rx};
+  }
+  out.time = path_clock_.times(now());
+  return out;
 }
 
 PeerStatus Peer::Impl::status() const {
@@ -252,6 +287,7 @@ PeerStatus Peer::Impl::status() const {
   out.to_direct = current_->to_direct();
   out.switches = current_->switches();
   out.connection = current_->name();
+  out.quality = quality();
   return out;
 }
 

@@ -28,7 +28,9 @@
 #include "peer/file_port.hpp"
 #include "peer/path.hpp"
 #include "peer/ports.hpp"
+#include "peer/quality.hpp"
 #include "proto/candidate.hpp"
+#include "proto/control_messages.hpp"
 
 namespace p2pd::peer {
 
@@ -62,12 +64,6 @@ struct PeerConfig {
 enum class PeerState : std::uint8_t { idle, dialing, established, backoff };
 [[nodiscard]] std::string_view to_string(PeerState state);
 
-// QUIC datagrams by the path they took, headers of ours and of UDP excluded.
-struct PathBytes {
-  std::uint64_t tx = 0;
-  std::uint64_t rx = 0;
-};
-
 struct PeerStatus {
   PeerState state = PeerState::idle;
   std::optional<PathKind> path;  // of the established connection
@@ -81,6 +77,7 @@ struct PeerStatus {
   std::optional<base::Duration> to_direct;
   std::array<PathBytes, kPathKinds> bytes{};  // by PathKind, over all connections of this Peer
   std::uint64_t switches = 0;                 // path changes of this connection
+  std::optional<PeerQuality> quality;         // of the established connection
   std::string connection;                     // names the connection in logs at both ends; empty without one
   std::string last_error;                     // why the last dial or connection failed; empty after success
 };
@@ -129,6 +126,11 @@ class Peer {
   // One round trip on the control stream, dialling first where there is no connection. Errors: timed_out,
   // cancelled (shut down, disconnected), busy (64 are waiting).
   void ping(std::function<void(base::Result<PingReply>)> done, base::Duration timeout);
+
+  // Over the control stream; the answer comes as PeerObserver::on_net_report. False: not connected.
+  [[nodiscard]] bool ask_net(std::uint64_t id);
+  // The answer to PeerObserver::on_net_question; lost when the connection is gone.
+  void answer_net(const proto::ControlNetReport& report);
 
   [[nodiscard]] PeerStatus status() const;
 

@@ -235,6 +235,7 @@ void Peer::Impl::on_session_closed(Session& session, const net::CloseReason& rea
               {"reason", ending.reason},
               {"text", reason.text}});
   if (&session == current_) {
+    tell_quality();
     current_ = nullptr;
     lost(ending.reason, ending.sentence, ending.by_wish);
   } else if (session.dialled()) {
@@ -269,6 +270,8 @@ void Peer::Impl::on_session_path(Session& session, PathKind from, PathKind to, s
   if (&session != current_) return;
   apply(PathMoved{to, std::string(reason)});
   observer_.on_path_changed(config_.peer, from, to, session.why_not_direct(), reason);
+  path_clock_.move_to(to, now());
+  tell_quality();
   if (to != PathKind::relay && session.pair()) {
     observer_.on_direct(config_.peer, to, now() - session.began_at(), *session.pair());
   }

@@ -40,6 +40,8 @@ class Peer::Impl final : private SessionHost {
   void set_direct_allowed_once(bool allowed);
   void set_own_relays(std::vector<std::string> urls);
   void ping(std::function<void(base::Result<PingReply>)> done, base::Duration timeout);
+  [[nodiscard]] bool ask_net(std::uint64_t id);
+  void answer_net(const proto::ControlNetReport& report);
   [[nodiscard]] PeerStatus status() const;
   [[nodiscard]] base::TimePoint deadline() const { return deadline_; }
   void on_time();
@@ -74,6 +76,8 @@ class Peer::Impl final : private SessionHost {
   [[nodiscard]] Facts facts();
   [[nodiscard]] bool demand() const;
   void tell_state(PeerState before, std::string_view reason);
+  [[nodiscard]] PeerQuality quality() const;
+  void tell_quality();
   [[nodiscard]] bool direct_allowed() const { return config_.direct_allowed && direct_allowed_once_; }
   void send_ping(Ping& ping);
   void fail_pings(PeerError error);
@@ -158,6 +162,8 @@ class Peer::Impl final : private SessionHost {
   std::uint64_t next_ping_ = 1;
 
   std::array<PathBytes, kPathKinds> bytes_{};
+  std::array<PathBytes, kPathKinds> bytes_before_{};  // this connection
+  PathClock path_clock_;
   std::vector<std::uint8_t> scratch_;
   std::list<RetiredAgent> retired_;
 

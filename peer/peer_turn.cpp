@@ -48,6 +48,7 @@ void Peer::Impl::settle() {
   }
   reap();
   update_deadline();
+  path_clock_.move_to(current_ == nullptr ? std::nullopt : std::optional(current_->path()), now());
   if (shut_down_) end_shut_down();
 }
 
@@ -206,6 +207,7 @@ void Peer::Impl::shut_down(net::CloseCode code, std::function<void()> done) {
   on_shut_down_ = std::move(done);
   const Turn turn(*this);
   fail_pings(PeerError::cancelled);
+  tell_quality();
   close_all(code, code == net::CloseCode::shutdown ? "the daemon stops" : "the peer was dropped");
   back_off_until_ = base::kNever;
   shut_down_ = true;

@@ -14,6 +14,8 @@
 #include "base/result.hpp"
 #include "net/ice.hpp"
 #include "peer/path.hpp"
+#include "peer/quality.hpp"
+#include "proto/control_messages.hpp"
 
 namespace p2pd::peer {
 
@@ -93,6 +95,12 @@ class PeerObserver {
   virtual void on_messages_received(const base::PeerId& peer, std::uint64_t up_to) = 0;
   // The relays the peer says it is reached by.
   virtual void on_relay_hints(const base::PeerId& peer, const std::vector<std::string>& urls) = 0;
+  // The connection moved to another path, or is about to end.
+  virtual void on_quality(const base::PeerId&, const PeerQuality&) {}
+  // The peer asks what this network allows: Peer::answer_net(), or silence.
+  virtual void on_net_question(const base::PeerId&, std::uint64_t) {}
+  // What the peer says of its network; asked for or not.
+  virtual void on_net_report(const base::PeerId&, const proto::ControlNetReport&) {}
 
  protected:
   ~PeerObserver() = default;

@@ -136,6 +136,8 @@ class Session final : private net::QuicEvents,
   void hurry();
   // Answered by on_session_pong; 0 is for "are you there", answered by nothing but silence's end.
   void ping(std::uint64_t id);
+  // One message on the control stream.
+  void tell(const proto::ControlMessage& message);
 
   void flush();
   [[nodiscard]] base::TimePoint deadline() const;
@@ -156,6 +158,8 @@ class Session final : private net::QuicEvents,
   [[nodiscard]] std::optional<base::Duration> to_relay() const { return to_relay_; }
   [[nodiscard]] std::optional<base::Duration> to_direct() const { return to_direct_; }
   [[nodiscard]] std::uint64_t switches() const { return link_.switches(); }
+  // Without bytes and times, which outlive a session.
+  [[nodiscard]] PeerQuality quality() const;
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] base::Duration silent() const { return link_.all_paths_silent(host_.now()); }
   [[nodiscard]] bool outstanding() const { return quic_->outstanding(); }

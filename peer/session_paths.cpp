@@ -235,6 +235,20 @@ WhyNotDirect Session::why_not_direct() const {
                                                     : WhyNotDirect::checks_failed;
 }
 
+PeerQuality Session::quality() const {
+  const net::QuicStats stats = quic_->stats();
+  PeerQuality out;
+  out.rtt = rtt();
+  if (stats.rtt_variation > base::Duration::zero()) out.jitter = stats.rtt_variation;
+  out.delivery_rate = stats.delivery_rate;
+  for (const PathKind kind : {PathKind::direct, PathKind::turn, PathKind::relay}) {
+    out.packets_sent += link_.stats(kind).datagrams_sent;
+  }
+  out.packets_lost = stats.packets_lost;
+  out.switches = switches();
+  return out;
+}
+
 std::optional<base::Duration> Session::rtt() const {
   const PathStats& path = link_.stats(link_.path());
   if (path.smoothed_rtt) return path.smoothed_rtt;

@@ -48,6 +48,8 @@ void Session::set_own_relays(std::vector<std::string> urls) {
   if (control_->attached()) say_hints();
 }
 
+void Session::tell(const proto::ControlMessage& message) { say(message); }
+
 void Session::ping(std::uint64_t id) { say(proto::ControlPing{id}); }
 
 void Session::receive_control(base::ByteView data) {
@@ -75,6 +77,10 @@ base::Result<> Session::handle(const proto::ControlMessage& message) {
           say(proto::ControlPong{body.id});
         } else if constexpr (std::is_same_v<Body, proto::ControlPong>) {
           host_.on_session_pong(body.id);
+        } else if constexpr (std::is_same_v<Body, proto::ControlNetQuestion>) {
+          observer_.on_net_question(config_.peer, body.id);
+        } else if constexpr (std::is_same_v<Body, proto::ControlNetReport>) {
+          observer_.on_net_report(config_.peer, body);
         } else {
           static_assert(std::is_same_v<Body, proto::ControlDirectPolicy>);
           peer_allows_direct_ = body.allowed;

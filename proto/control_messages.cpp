@@ -20,10 +20,10 @@ enum class Type : std::uint8_t {
   ping = 7,
   pong = 8,
   direct_policy = 9,
+  net_question = 10,
+  net_report = 11,
 };
 
-constexpr std::uint8_t kIpv4 = 4;
-constexpr std::uint8_t kIpv6 = 6;
 constexpr std::size_t kMaxFoundation = 32;
 
 // RFC 8839 5.4; the upper bound of a ufrag is what text8 carries.
@@ -39,30 +39,6 @@ bool is_printable(std::string_view text) {
 
 bool is_hint(std::string_view url) {
   return !url.empty() && url.size() <= kMaxRelayHintSize && is_printable(url);
-}
-
-// Writes nothing but 0 and 1; reads nothing else, so that there is one spelling.
-base::Result<bool> read_flag(base::ByteReader& reader, const char* about) {
-  const std::uint8_t flag = reader.u8();
-  if (flag > 1) return bad_value(about);
-  return flag == 1;
-}
-
-void write(base::ByteWriter& out, const Endpoint& endpoint) {
-  out.u8(endpoint.v6 ? kIpv6 : kIpv4)
-      .bytes(base::ByteView(endpoint.address).first(endpoint.v6 ? 16 : 4))
-      .u16(endpoint.port);
-}
-
-base::Result<Endpoint> read_endpoint(base::ByteReader& reader) {
-  Endpoint endpoint;
-  const std::uint8_t family = reader.u8();
-  if (family != kIpv4 && family != kIpv6) return bad_value("candidate: address family");
-  endpoint.v6 = family == kIpv6;
-  const base::ByteView address = reader.take(endpoint.v6 ? 16 : 4);
-  std::copy(address.begin(), address.end(), endpoint.address.begin());
-  endpoint.port = reader.u16();
-  return endpoint;
 }
 
 struct Writer {
@@ -91,9 +67,9 @@ struct Writer {
         .u8(static_cast<std::uint8_t>(candidate.type))
         .text8(candidate.foundation)
         .u32(candidate.priority);
-    write(out, candidate.endpoint);
+    write_endpoint(out, candidate.endpoint);
     out.u8(candidate.related ? 1 : 0);
-    if (candidate.related) write(out, *candidate.related);
+    if (candidate.related) write_endpoint(out, *candidate.related);
   }
   void operator()(const ControlCandidatesDone& done) const {
     type(Type::candidates_done).u32(done.generation);
@@ -110,6 +86,20 @@ struct Writer {
   void operator()(const ControlPong& pong) const { type(Type::pong).u64(pong.id); }
   void operator()(const ControlDirectPolicy& policy) const {
     type(Type::direct_policy).u8(policy.allowed ? 1 : 0);
+  }
+  void operator()(const ControlNetQuestion& question) const { type(Type::net_question).u64(question.id); }
+  void operator()(const ControlNetReport& report) const {
+    P2PD_ASSERT(report.candidates.size() <= kMaxReportedCandidates);
+    write_net_report(type(Type::net_report).u64(report.id), report.report);
+    out.u8(static_cast<std::uint8_t>(report.candidates.size()));
+    for (const ReportedCandidate& candidate : report.candidates) {
+      out.u8(candidate.local ? 1 : 0);
+      for (const std::string* text :
+           {&candidate.type, &candidate.address, &candidate.state, &candidate.reason}) {
+        P2PD_ASSERT(is_word(*text));
+        out.text8(*text);
+      }
+    }
   }
 };
 
@@ -152,13 +142,13 @@ base::Result<ControlMessage> parse_candidate(base::ByteReader& reader) {
   if (reader.failed()) return frame_error(FrameError::truncated, "candidate");
   if (candidate.type > CandidateType::relay) return bad_value("candidate: type");
   if (candidate.foundation.size() > kMaxFoundation) return bad_value("candidate: foundation");
-  const base::Result<Endpoint> endpoint = read_endpoint(reader);
+  const base::Result<Endpoint> endpoint = read_endpoint(reader, "candidate: address family");
   if (!endpoint) return endpoint.error();
   candidate.endpoint = *endpoint;
   const base::Result<bool> has_related = read_flag(reader, "candidate: related address");
   if (!has_related) return has_related.error();
   if (*has_related && !reader.failed()) {
-    const base::Result<Endpoint> related = read_endpoint(reader);
+    const base::Result<Endpoint> related = read_endpoint(reader, "candidate: address family");
     if (!related) return related.error();
     candidate.related = *related;
   }
@@ -182,7 +172,34 @@ base::Result<ControlMessage> parse_direct_policy(base::ByteReader& reader) {
   return exact<ControlMessage>(reader, "direct policy", ControlDirectPolicy{*allowed});
 }
 
+base::Result<ControlMessage> parse_net_report(base::ByteReader& reader) {
+  ControlNetReport message;
+  message.id = reader.u64();
+  const base::Result<NetReport> report = read_net_report(reader);
+  if (!report) return report.error();
+  message.report = *report;
+  const std::size_t count = reader.u8();
+  if (count > kMaxReportedCandidates) return frame_error(FrameError::too_large, "network report: candidates");
+  for (std::size_t i = 0; i < count && !reader.failed(); ++i) {
+    ReportedCandidate candidate;
+    const base::Result<bool> local = read_flag(reader, "network report: side");
+    if (!local) return local.error();
+    candidate.local = *local;
+    for (std::string* text : {&candidate.type, &candidate.address, &candidate.state, &candidate.reason}) {
+      *text = reader.text8();
+      if (!is_word(*text)) return bad_value("network report: text");
+    }
+    message.candidates.push_back(std::move(candidate));
+  }
+  return exact<ControlMessage>(reader, "network report", std::move(message));
+}
+
 }  // namespace
+
+bool is_word(std::string_view text) {
+  return text.size() <= kMaxReportedText &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < 0x7f; });
+}
 
 bool is_ice_chars(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) {
@@ -220,6 +237,10 @@ base::Result<ControlMessage> parse_control_message(base::ByteView frame) {
       return exact<ControlMessage>(reader, "control pong", ControlPong{reader.u64()});
     case Type::direct_policy:
       return parse_direct_policy(reader);
+    case Type::net_question:
+      return exact<ControlMessage>(reader, "network question", ControlNetQuestion{reader.u64()});
+    case Type::net_report:
+      return parse_net_report(reader);
   }
   return frame_error(FrameError::unknown_type, "control message");
 }

@@ -15,6 +15,7 @@
 #include "base/result.hpp"
 #include "proto/candidate.hpp"
 #include "proto/deframer.hpp"
+#include "proto/net_report.hpp"
 
 namespace p2pd::proto {
 
@@ -22,6 +23,8 @@ inline constexpr std::uint16_t kControlVersion = 1;
 inline constexpr std::size_t kMaxControlFrame = 8'192;
 inline constexpr std::size_t kMaxRelayHints = 8;
 inline constexpr std::size_t kMaxRelayHintSize = 512;
+inline constexpr std::size_t kMaxReportedCandidates = 32;
+inline constexpr std::size_t kMaxReportedText = 56;  // 32 of them fit a frame
 
 // Bits of ControlHello::capabilities; unknown ones are ignored.
 inline constexpr std::uint32_t kCapabilityDatagrams = 1U << 0;  // reserved, RFC 9221
@@ -72,9 +75,29 @@ struct ControlDirectPolicy {  // 9, the sender's permission for direct paths cha
   bool operator==(const ControlDirectPolicy&) const = default;
 };
 
-using ControlMessage =
-    std::variant<ControlHello, ControlKeep, ControlIceCredentials, ControlCandidate, ControlCandidatesDone,
-                 ControlRelayHints, ControlPing, ControlPong, ControlDirectPolicy>;
+struct ControlNetQuestion {  // 10, what does your network allow?
+  std::uint64_t id = 0;
+  bool operator==(const ControlNetQuestion&) const = default;
+};
+// One as the sender sees it; texts are words of its history, printable ASCII of at most kMaxReportedText.
+struct ReportedCandidate {
+  bool local = true;
+  std::string type;
+  std::string address;
+  std::string state;
+  std::string reason;
+  bool operator==(const ReportedCandidate&) const = default;
+};
+struct ControlNetReport {  // 11, the answer to a question; without the sender's addresses where direct is off
+  std::uint64_t id = 0;
+  NetReport report;
+  std::vector<ReportedCandidate> candidates;
+  bool operator==(const ControlNetReport&) const = default;
+};
+
+using ControlMessage = std::variant<ControlHello, ControlKeep, ControlIceCredentials, ControlCandidate,
+                                    ControlCandidatesDone, ControlRelayHints, ControlPing, ControlPong,
+                                    ControlDirectPolicy, ControlNetQuestion, ControlNetReport>;
 
 // A whole frame, length included. Texts and lists over their limits are the caller's bug and assert.
 [[nodiscard]] base::Bytes encode(const ControlMessage& message);
@@ -95,5 +118,7 @@ class ControlDeframer {
 
 // RFC 8839 5.1 and 5.4: ALPHA / DIGIT / "+" / "/".
 [[nodiscard]] bool is_ice_chars(std::string_view text);
+// What a ReportedCandidate's texts may be.
+[[nodiscard]] bool is_word(std::string_view text);
 
 }  // namespace p2pd::proto

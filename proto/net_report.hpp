@@ -5,8 +5,9 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
-#include <vector>
 
+#include "base/bytes.hpp"
+#include "base/result.hpp"
 #include "proto/candidate.hpp"
 
 namespace p2pd::proto {
@@ -61,6 +62,12 @@ struct NetReport {
 
   bool operator==(const NetReport&) const = default;
 };
+
+// As the control stream carries it: flag direct, then IPv4's and IPv6's in the order of FamilyReport's
+// members.
+void write_net_report(base::ByteWriter& out, const NetReport& report);
+// Errors: bad_value for a number that means nothing. What is missing shows in the reader.
+[[nodiscard]] base::Result<NetReport> read_net_report(base::ByteReader& reader);
 
 // A different outside address for each destination: the far end cannot know where to send to.
 [[nodiscard]] bool symmetric(const FamilyReport& family);

@@ -42,6 +42,25 @@ Result<void> insert_path(Session& session, std::uint64_t attempt, const PathRow&
       attempt, session.options.attempt_paths);
 }
 
+Result<void> put_quality(Session& session, std::uint64_t attempt, const QualityRow& row) {
+  auto stored = session.database.run(
+      "INSERT INTO qualities (attempt, rtt_us, jitter_us, delivery_rate, packets_sent, packets_lost, "
+      "switches, "
+      "direct_tx, direct_rx, direct_ms, turn_tx, turn_rx, turn_ms, relay_tx, relay_rx, relay_ms) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (attempt) DO UPDATE SET "
+      "rtt_us = excluded.rtt_us, jitter_us = excluded.jitter_us, delivery_rate = excluded.delivery_rate, "
+      "packets_sent = excluded.packets_sent, packets_lost = excluded.packets_lost, "
+      "switches = excluded.switches, "
+      "direct_tx = excluded.direct_tx, direct_rx = excluded.direct_rx, direct_ms = excluded.direct_ms, "
+      "turn_tx = excluded.turn_tx, turn_rx = excluded.turn_rx, turn_ms = excluded.turn_ms, "
+      "relay_tx = excluded.relay_tx, relay_rx = excluded.relay_rx, relay_ms = excluded.relay_ms",
+      attempt, row.rtt_us, row.jitter_us, row.delivery_rate, row.packets_sent, row.packets_lost, row.switches,
+      row.bytes_tx[0], row.bytes_rx[0], row.time_ms[0], row.bytes_tx[1], row.bytes_rx[1], row.time_ms[1],
+      row.bytes_tx[2], row.bytes_rx[2], row.time_ms[2]);
+  if (!stored) return insert_failure(stored.error());
+  return {};
+}
+
 // `now` is the newest attempt's time: the store asks no clock for it. Age is checked for every peer, since
 // one that is never dialled again would keep its rows for ever.
 Result<void> prune(Session& session, const PeerId& peer, base::WallTime now) {
@@ -65,6 +84,9 @@ Result<void> insert_attempt(Session& session, const AttemptRow& row) {
   }
   for (const PathRow& path : row.paths) {
     if (auto inserted = insert_path(session, row.id, path); !inserted) return inserted;
+  }
+  if (row.quality) {
+    if (auto put = put_quality(session, row.id, *row.quality); !put) return put;
   }
   return prune(session, row.peer, row.started);
 }
@@ -105,6 +127,30 @@ Result<void> read_paths(Session& session, AttemptRow& attempt) {
   return query.finish();
 }
 
+Result<void> read_quality(Session& session, AttemptRow& attempt) {
+  Query query(session.database,
+              "SELECT rtt_us, jitter_us, delivery_rate, packets_sent, packets_lost, switches, direct_tx, "
+              "direct_rx, direct_ms, turn_tx, turn_rx, turn_ms, relay_tx, relay_rx, relay_ms FROM qualities "
+              "WHERE attempt = ?",
+              attempt.id);
+  while (query.next()) {
+    QualityRow& row = attempt.quality.emplace();
+    if (!query.null(0)) row.rtt_us = query.integer(0);
+    if (!query.null(1)) row.jitter_us = query.integer(1);
+    row.delivery_rate = query.natural(2);
+    row.packets_sent = query.natural(3);
+    row.packets_lost = query.natural(4);
+    row.switches = query.natural(5);
+    for (int path = 0; path < 3; ++path) {
+      const auto i = static_cast<std::size_t>(path);
+      row.bytes_tx[i] = query.natural(6 + 3 * path);
+      row.bytes_rx[i] = query.natural(7 + 3 * path);
+      row.time_ms[i] = query.integer(8 + 3 * path);
+    }
+  }
+  return query.finish();
+}
+
 std::optional<std::chrono::milliseconds> read_duration(const Query& query, int column) {
   if (query.null(column)) return std::nullopt;
   return std::chrono::milliseconds(query.integer(column));
@@ -134,6 +180,7 @@ Result<std::vector<AttemptRow>> select_history(Session& session, const PeerId& p
   for (AttemptRow& attempt : attempts) {
     if (auto read = read_candidates(session, attempt); !read) return read.error();
     if (auto read = read_paths(session, attempt); !read) return read.error();
+    if (auto read = read_quality(session, attempt); !read) return read.error();
   }
   return attempts;
 }
@@ -154,6 +201,11 @@ void Store::add_candidate(std::uint64_t attempt, CandidateRow candidate) {
 void Store::add_path(std::uint64_t attempt, PathRow path) {
   record(parts_->writer, sizeof path,
          [attempt, path = std::move(path)](Session& session) { return insert_path(session, attempt, path); });
+}
+
+void Store::set_quality(std::uint64_t attempt, QualityRow quality) {
+  record(parts_->writer, sizeof quality,
+         [attempt, quality](Session& session) { return put_quality(session, attempt, quality); });
 }
 
 void Store::update_attempt(std::uint64_t attempt, AttemptChange change) {

@@ -153,7 +153,22 @@ constexpr const char* kTransfers = R"sql(
   CREATE INDEX transfers_by_state ON transfers (state, settled);
 )sql";
 
-constexpr std::array kMigrations = {kPeersAndMessages, kHistory, kInvitations, kTransfers};
+constexpr const char* kQualities = R"sql(
+  CREATE TABLE qualities (
+    attempt INTEGER PRIMARY KEY REFERENCES attempts (id) ON DELETE CASCADE,
+    rtt_us INTEGER,
+    jitter_us INTEGER,
+    delivery_rate INTEGER NOT NULL,      -- bytes a second
+    packets_sent INTEGER NOT NULL,
+    packets_lost INTEGER NOT NULL,
+    switches INTEGER NOT NULL,
+    direct_tx INTEGER NOT NULL, direct_rx INTEGER NOT NULL, direct_ms INTEGER NOT NULL,
+    turn_tx INTEGER NOT NULL, turn_rx INTEGER NOT NULL, turn_ms INTEGER NOT NULL,
+    relay_tx INTEGER NOT NULL, relay_rx INTEGER NOT NULL, relay_ms INTEGER NOT NULL
+  );
+)sql";
+
+constexpr std::array kMigrations = {kPeersAndMessages, kHistory, kInvitations, kTransfers, kQualities};
 
 }  // namespace
 

@@ -186,6 +186,8 @@ class Store {
   void add_candidate(std::uint64_t attempt, CandidateRow candidate);
   void add_path(std::uint64_t attempt, PathRow path);
   void update_attempt(std::uint64_t attempt, AttemptChange change);
+  // Replaces what was told before.
+  void set_quality(std::uint64_t attempt, QualityRow quality);
   void finish_attempt(std::uint64_t attempt, std::string outcome, std::string reason, base::WallTime ended);
   // The latest first.
   void list_history(base::PeerId peer, std::size_t limit, Post post, Done<std::vector<AttemptRow>> done);

@@ -193,6 +193,21 @@ struct CandidateRow {
   base::WallTime at{};  // of the latest change of state
 };
 
+// How good the attempt's connection was, in all.
+struct QualityRow {
+  std::optional<std::int64_t> rtt_us;
+  std::optional<std::int64_t> jitter_us;
+  std::uint64_t delivery_rate = 0;  // bytes a second
+  std::uint64_t packets_sent = 0;
+  std::uint64_t packets_lost = 0;
+  std::uint64_t switches = 0;
+  // Direct, turn, relay.
+  std::array<std::uint64_t, 3> bytes_tx{};
+  std::array<std::uint64_t, 3> bytes_rx{};
+  std::array<std::int64_t, 3> time_ms{};
+  [[nodiscard]] bool operator==(const QualityRow&) const = default;
+};
+
 struct PathRow {
   base::WallTime at{};
   std::string from;  // relay, direct, turn, or empty for none
@@ -214,6 +229,7 @@ struct AttemptRow {
   std::optional<std::chrono::milliseconds> to_direct;
   std::vector<CandidateRow> candidates;  // in order of first mention
   std::vector<PathRow> paths;            // in order
+  std::optional<QualityRow> quality;     // as it was last told
 };
 
 struct AttemptChange {

@@ -94,6 +94,18 @@ TEST_F(EventHubTest, StartsWithASnapshotAndNumbersWithoutGaps) {
   EXPECT_EQ(outlet_->sent[5]["i"], 4);
 }
 
+TEST_F(EventHubTest, KnowsWhichTopicsAreWanted) {
+  int begun = 0;
+  hub_.on_subscribed([&begun] { ++begun; });
+  EXPECT_FALSE(hub_.wanted("peer"));
+  subscribe({{"topics", {"peer"}}}, outlet_);
+  EXPECT_EQ(begun, 1);
+  EXPECT_TRUE(hub_.wanted("peer"));
+  EXPECT_FALSE(hub_.wanted("relay"));
+  outlet_.reset();
+  EXPECT_FALSE(hub_.wanted("peer"));
+}
+
 TEST_F(EventHubTest, SendsOnlyWhatWasAskedFor) {
   subscribe({{"topics", {"peer"}}, {"peer", "bob"}}, outlet_);
   EXPECT_EQ(source_.asked[0].second, "bob-id");

@@ -23,6 +23,26 @@ Candidate v6_candidate() {
           .endpoint = *Endpoint::from_text("2001:db8::1", 65'535)};
 }
 
+NetReport net_report() {
+  NetReport out;
+  out.ipv4 = {.address = Finding::yes,
+              .udp = Finding::yes,
+              .outside = Endpoint::from_text("203.0.113.9", 40'000),
+              .mapping = NatMapping::address_and_port_dependent,
+              .filtering = NatFiltering::address_dependent,
+              .allocation = PortAllocation::sequential,
+              .allocation_step = -2,
+              .hairpin = Finding::no,
+              .path_mtu = 1492};
+  out.ipv6.address = Finding::no;
+  return out;
+}
+
+ControlNetReport full_report() {
+  return {
+      7, net_report(), {{true, "host", "192.0.2.1:7", "sent", ""}, {false, "srflx", "a", "refused", "b c"}}};
+}
+
 std::vector<ControlMessage> every_message() {
   return {
       ControlHello{.capabilities = 0x80000006, .instance = 1, .message_epoch = 2, .direct_allowed = false},
@@ -35,7 +55,10 @@ std::vector<ControlMessage> every_message() {
       ControlRelayHints{},
       ControlPing{0x0102030405060708},
       ControlPong{9},
-      ControlDirectPolicy{false}};
+      ControlDirectPolicy{false},
+      ControlNetQuestion{11},
+      ControlNetReport{12, {}, {}},
+      full_report()};
 }
 
 // Type and body, as parse_control_message takes them.
@@ -85,6 +108,40 @@ TEST(ControlMessages, HaveTheDocumentedBytes) {
             "0006"
             "77733a2f2f61");
   EXPECT_EQ(base::to_hex(encode(ControlDirectPolicy{true})), "00020901");
+  EXPECT_EQ(base::to_hex(encode(ControlNetQuestion{5})), "00090a0000000000000005");
+  EXPECT_EQ(base::to_hex(encode(full_report())),
+            "00550b"
+            "0000000000000007"
+            "01"
+            "02"
+            "02"
+            "0104cb0071099c40"
+            "04"
+            "02"
+            "02"
+            "fffe"
+            "01"
+            "05d4"
+            "01"
+            "00"
+            "00"
+            "00"
+            "00"
+            "00"
+            "0000"
+            "00"
+            "0000"
+            "02"
+            "01"
+            "04686f7374"
+            "0b3139322e302e322e313a37"
+            "0473656e74"
+            "00"
+            "00"
+            "057372666c78"
+            "0161"
+            "0772656675736564"
+            "03622063");
 }
 
 TEST(ControlMessages, SurviveTheRoundTrip) {
@@ -172,6 +229,37 @@ TEST(ControlMessages, RelayHintsAreFewShortAndPrintable) {
   EXPECT_EQ(parse(1, "ws://a\x1b[2J").error().code, FrameError::bad_value);
   EXPECT_EQ(parse(1, "ws://a b").error().code, FrameError::bad_value);
   EXPECT_EQ(parse(1, "ws://\xc3\xa4").error().code, FrameError::bad_value);
+}
+
+TEST(ControlMessages, NetworkReportsKeepToTheirWordsAndLimits) {
+  const base::Bytes good = body(ControlNetReport{1, {}, {}});
+  // Of the first family after type, ID and the direct flag: address, udp, outside, mapping, filtering,
+  // allocation, step, hairpin.
+  const auto with = [&](std::size_t at, std::uint8_t value) {
+    base::Bytes frame = good;
+    frame[at] = value;
+    return error_of(frame);
+  };
+  EXPECT_EQ(with(9, 2), FrameError::bad_value) << "direct";
+  EXPECT_EQ(with(10, 3), FrameError::bad_value) << "address";
+  EXPECT_EQ(with(11, 3), FrameError::bad_value) << "udp";
+  EXPECT_EQ(with(12, 2), FrameError::bad_value) << "outside";
+  EXPECT_EQ(with(13, 5), FrameError::bad_value) << "mapping";
+  EXPECT_EQ(with(14, 4), FrameError::bad_value) << "filtering";
+  EXPECT_EQ(with(15, 4), FrameError::bad_value) << "allocation";
+  EXPECT_EQ(with(18, 3), FrameError::bad_value) << "hairpin";
+  const auto parse = [&](std::size_t count, std::string_view text) {
+    base::Bytes frame = good;
+    frame.back() = static_cast<std::uint8_t>(count);
+    base::ByteWriter rest;
+    for (std::size_t i = 0; i < count; ++i) rest.u8(1).text8(text).text8(text).text8(text).text8(text);
+    frame.insert(frame.end(), rest.view().begin(), rest.view().end());
+    return parse_control_message(frame);
+  };
+  EXPECT_TRUE(parse(kMaxReportedCandidates, std::string(kMaxReportedText, 'x')));
+  EXPECT_EQ(parse(kMaxReportedCandidates + 1, "x").error().code, FrameError::too_large);
+  EXPECT_EQ(parse(1, std::string(kMaxReportedText + 1, 'x')).error().code, FrameError::bad_value);
+  EXPECT_EQ(parse(1, "a\x1b[2J").error().code, FrameError::bad_value);
 }
 
 TEST(ControlDeframer, FindsEveryMessageInPiecesOfAnySize) {

@@ -30,6 +30,27 @@ class StoreHistory : public StoreTest {
   }
 };
 
+TEST_F(StoreHistory, AnAttemptKeepsTheQualityThatWasToldLast) {
+  store_->begin_attempt(attempt_row(7, 1, 1000));
+  QualityRow quality;
+  quality.rtt_us = 1'500;
+  store_->set_quality(7, quality);
+  quality.jitter_us = 80;
+  quality.delivery_rate = 1'000'000;
+  quality.packets_sent = 100;
+  quality.packets_lost = 3;
+  quality.switches = 2;
+  quality.bytes_tx = {1, 2, 3};
+  quality.bytes_rx = {4, 5, 6};
+  quality.time_ms = {7, 8, 9};
+  store_->set_quality(7, quality);
+  store_->begin_attempt(attempt_row(8, 1, 2000));
+  const auto attempts = history(1);
+  ASSERT_EQ(attempts.size(), 2U);
+  EXPECT_EQ(attempts[0].quality, std::nullopt);
+  EXPECT_EQ(attempts[1].quality, quality);
+}
+
 TEST_F(StoreHistory, AnAttemptIsToldFromBeginToEnd) {
   constexpr std::uint64_t kId = 0xf000000000000001;
   store_->begin_attempt(attempt_row(kId, 1, 1000));

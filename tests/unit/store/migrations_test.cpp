@@ -50,6 +50,7 @@ constexpr Sample kSamples[] = {
      "x'0000111111111111111111111111111111111111111111111111111111111111', 1, 0, '', 'a.txt', 9, 9, -1, 5, "
      "416, "
      "16, NULL, 0, 0, 1, 1, '/files', 4, '');"},
+    {5, "INSERT INTO qualities VALUES (5, 1200, NULL, 9, 10, 1, 2, 11, 12, 13, 14, 15, 16, 17, 18, 19);"},
 };
 
 class MigrationsFrom : public Migrations, public testing::WithParamInterface<std::size_t> {};
