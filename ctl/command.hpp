@@ -35,6 +35,7 @@ CtlResult<ExitCode> run_call(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_completion(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_connect(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_disconnect(Context& context, const Arguments& arguments);
+CtlResult<ExitCode> run_doctor(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_file(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_help(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_history(Context& context, const Arguments& arguments);

@@ -33,6 +33,12 @@ void print_attempt(Context& context, const json& attempt) {
   for (const json& path : member(attempt, "paths")) {
     out << "  path " << field(path, "from") << " -> " << field(path, "to") << with_reason(path) << "\n";
   }
+  const json& quality = member(attempt, "quality");
+  if (quality.is_object()) {
+    out << "  round trip " << format_ms(member(quality, "rtt_ms")) << ", jitter "
+        << format_ms(member(quality, "jitter_ms")) << ", packets " << field(quality, "packets_sent")
+        << ", lost " << field(quality, "packets_lost") << "\n";
+  }
 }
 
 }  // namespace

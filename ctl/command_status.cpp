@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <ostream>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "ctl/command.hpp"
@@ -31,6 +32,29 @@ std::string bytes_of(const json& bytes, const std::string& path) {
          format_bytes(member(bytes, path + "_rx")) + " in";
 }
 
+// "12 s", "3 min", "2.5 h"
+std::string format_time(const json& ms) {
+  const double seconds = ms.is_number() ? ms.get<double>() / 1000 : 0;
+  if (seconds < 120) return fmt::format("{:.0f} s", seconds);
+  if (seconds < 7200) return fmt::format("{:.0f} min", seconds / 60);
+  return fmt::format("{:.1f} h", seconds / 3600);
+}
+
+void print_quality(std::ostream& out, const json& quality) {
+  out << "  quality     jitter " << format_ms(member(quality, "jitter_ms"));
+  const json& loss = member(quality, "loss");
+  if (loss.is_number()) out << fmt::format(", loss {:.2g} %", loss.get<double>() * 100);
+  const json& rate = member(quality, "delivery_rate");
+  if (rate.is_number()) out << ", " << format_bytes(rate) << "/s";
+  const json& time = member(quality, "time_ms");
+  for (const char* path : {"relay", "direct", "turn"}) {
+    const json& spent = member(time, path);
+    if (spent.is_number() && spent != 0) out << ", " << path << " for " << format_time(spent);
+  }
+  out << ", switched " << field(quality, "switches")
+      << (member(quality, "switches") == 1 ? " time\n" : " times\n");
+}
+
 void print_peer(Context& context, const json& peer) {
   std::ostream& out = context.out();
   const json& path = member(peer, "path");
@@ -54,6 +78,8 @@ void print_peer(Context& context, const json& peer) {
     out << "  bytes       " << bytes_of(bytes, "relay") << "; " << bytes_of(bytes, "direct") << "; "
         << bytes_of(bytes, "turn") << "\n";
   }
+  const json& quality = member(peer, "quality");
+  if (quality.is_object()) print_quality(out, quality);
   const json& outbox = member(peer, "outbox");
   if (outbox.is_number() && outbox != 0) {
     out << "  outbox      " << word(outbox) << (outbox == 1 ? " message waits\n" : " messages wait\n");
@@ -85,6 +111,14 @@ CtlResult<void> show(Context& context, const std::optional<std::string>& peer) {
   return {};
 }
 
+// The next event that tells of a change. Quality comes each second, changed or not.
+CtlResult<JsonPtr> next_change(Context& context, base::TimePoint until) {
+  for (;;) {
+    CtlResult<JsonPtr> event = context.next_event(until);
+    if (!event || member(**event, "type") != "quality") return event;
+  }
+}
+
 // Round trips and counters change without an event: a terminal is redrawn once a second, a pipe gets a new
 // status for each change only.
 Failure watch(Context& context, const std::optional<std::string>& peer) {
@@ -101,14 +135,14 @@ Failure watch(Context& context, const std::optional<std::string>& peer) {
     if (!shown) return shown.error();
     base::TimePoint until = context.end();
     if (redraw) until = std::min(until, base::Clock::now() + std::chrono::seconds(1));
-    CtlResult<JsonPtr> event = context.next_event(until);
+    CtlResult<JsonPtr> event = next_change(context, until);
     // One status stands for all that has happened until now.
     while (event) {
       if (member(**event, "type") == "overflow") {
         const CtlResult<void> again = context.subscribe(topics, peer);
         if (!again) return again.error();
       }
-      event = context.next_event(base::Clock::now());
+      event = next_change(context, base::Clock::now());
     }
     const bool over = base::Clock::now() >= context.end();
     if (event.error().code != ExitCode::timeout || over) return event.error();

@@ -91,6 +91,13 @@ constexpr std::array kCommands{
             0,
             0,
             run_netcheck},
+    Command{"doctor",
+            "P",
+            "asks both ends' networks why the path to a peer is what it is: one verdict and one advice",
+            {},
+            1,
+            1,
+            run_doctor},
     Command{
         "history", "P", "attempts to connect with a peer: candidates, paths, times", {}, 1, 1, run_history},
     Command{"watch", "", "prints events as they happen", {}, 0, 0, run_watch},

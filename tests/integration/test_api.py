@@ -98,7 +98,7 @@ class Api(LabCase):
         document = self.daemon.json("call", "rpc.discover")
         names = {method["name"] for method in document["methods"]}
         self.assertLessEqual({"daemon.hello", "daemon.status", "peer.add", "peer.remove", "peer.set", "peer.list",
-                              "peer.connect", "peer.disconnect", "peer.status", "peer.ping", "peer.history",
+                              "peer.connect", "peer.disconnect", "peer.status", "peer.ping", "peer.history", "peer.diagnose",
                               "message.send", "message.list", "message.ack", "outbox.list", "outbox.cancel",
                               "net.report", "log.set_level", "events.subscribe", "events.unsubscribe", "rpc.discover"}, names)
         self.assertFalse([name for name in names if name.startswith("debug.")])
