@@ -95,11 +95,6 @@ CtlResult<ExitCode> run_netcheck(Context& context, const Arguments&) {
   if (member(report, "direct") != false)
     print_families(context, member(report, "ipv4"), member(report, "ipv6"));
   if (note.is_string()) context.out() << word(note) << "\n";
-  const json& mapper = member(report, "port_mapping");
-  const json& protocol = member(mapper, "protocol");
-  context.out() << "port mapping     " << (protocol.is_string() ? word(protocol) : field(mapper, "state"));
-  if (member(mapper, "gateway").is_string()) context.out() << ", gateway " << field(mapper, "gateway");
-  context.out() << "\n";
   print_servers(context, report);
   print_port_mapping(context, member(report, "port_mapping"));
   return ExitCode::done;
