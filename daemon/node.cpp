@@ -68,6 +68,7 @@ Node::Node(asio::io_context& io, Options options, Sources sources, base::Descrip
       store_(std::move(store)),
       book_(identity_->id()),
       tasks_(io.get_executor()),
+      network_(io.get_executor(), [this](const std::string& reason) { on_network_changed(reason); }),
       service_(sources_.manager, *this),
       resolve_pause_(io),
       methods_("p2pd", P2PD_VERSION) {
@@ -175,6 +176,7 @@ Result<void> Node::start() {
                  service_.check_health(std::move(well));
                }));
   start_resolving();
+  network_.start();
   base::log::info("daemon", "started",
                   {{"version", P2PD_VERSION},
                    {"peer_id", identity_->id().text()},
@@ -216,6 +218,7 @@ void Node::begin_peer(const KnownPeer& peer) {
   config.wanted = peer.wanted;
   config.outbox_waiting = board_->waiting(peer.id) > 0;
   config.direct_allowed = direct_allowed(peer);
+  config.proxied = options_.proxy.has_value();
   config.candidates.allow_loopback = options_.allow_loopback;
   config.own_relays = own_relays();
   plane_of(peer.id).post([config = std::move(config)](DataPlane& plane) { plane.add(config); });
@@ -381,7 +384,21 @@ void Node::snapshot(const std::vector<std::string>&, const std::optional<std::st
 }
 
 RelayHub::Config Node::relay_config() const {
-  return {identity_, options_.relays, options_.relay_ca, options_.relay_token, options_.presence};
+  return {identity_,         options_.relays, options_.relay_ca, options_.relay_token,
+          options_.presence, options_.proxy};
+}
+
+void Node::on_network_changed(const std::string& reason) {
+  base::log::info("net", "the network changed", {{"what", reason}});
+  hub_->network_changed();
+  mapper_->network_changed();
+  for (auto& plane : planes_) {
+    plane->post([](DataPlane& here) {
+      here.for_each([](const PeerId&, PeerNode& node) { node.peer().on_network_changed(); });
+    });
+  }
+  start_resolving();
+  events_->publish("net", "changed", {{"what", reason}});
 }
 
 // Without direct paths no name is asked for.
@@ -436,6 +453,7 @@ asio::awaitable<void> Node::stop() {
   base::log::info("daemon", "stopping");
   service_.stopping();
   co_await server_->stop();
+  co_await network_.stop();
   pairings_->stop();
   files_->stop();
   tasks_.cancel();

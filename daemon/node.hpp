@@ -32,6 +32,7 @@
 #include "daemon/service.hpp"
 #include "ipc/server.hpp"
 #include "net/port_mapper.hpp"
+#include "net/network_watch.hpp"
 
 namespace p2pd::daemon {
 
@@ -123,6 +124,7 @@ class Node final : private RelayHubEvents, private ipc::EventSource, private Fil
   [[nodiscard]] base::Result<ReloadPlan> read_and_apply();
   void apply(const std::vector<std::string>& changed);
   void start_resolving();
+  void on_network_changed(const std::string& reason);
   [[nodiscard]] boost::asio::awaitable<void> resolve_stun(std::uint64_t round);
   [[nodiscard]] boost::asio::awaitable<void> stop_planes();
 
@@ -135,6 +137,7 @@ class Node final : private RelayHubEvents, private ipc::EventSource, private Fil
   std::unique_ptr<store::Store> store_;
   AddressBook book_;
   base::TaskGroup tasks_;
+  net::NetworkWatch network_;
   Service service_;
   std::unique_ptr<RelayHub> hub_;
   std::unique_ptr<ipc::EventHub> events_;

@@ -40,6 +40,9 @@ constexpr OptionRow kTable[] = {
      "TURN server, turn:HOST:PORT, with ?transport=tcp where it is to be reached by TCP; at most 4", true},
     {"turn-secret-file", "FILE", false, false, "",
      "file with the secret shared with the TURN servers, or with a user and a password", true},
+    {"proxy", "URL", false, false, "",
+     "proxy for all relay sessions, socks5:// or http://; it finds the relays' names, and direct is off "
+     "unless set on"},
     {"direct", "on|off", false, false, "on",
      "off: no UDP socket is opened and no address is told, all goes by relay", true},
     {"port-mapping", "on|off", false, false, "on",
@@ -180,6 +183,14 @@ void read_network(Reader& reader, Options& out) {
     }
   }
   read_turn(reader, out);
+  if (const auto value = reader.one("proxy")) {
+    auto url = net::ProxyUrl::parse(value->text);
+    if (url) {
+      out.proxy = std::move(*url);
+    } else {
+      reader.wrong(*value, fmt::format("proxy: {}", url.error().context));
+    }
+  }
   read_relay_files(reader, out);
 }
 
@@ -229,6 +240,7 @@ Options interpret(OptionSources& sources) {
   read_places(reader, out);
   read_files(reader, out);
   read_network(reader, out);
+  out.direct = !out.proxy;
   reader.choice("direct", "on", "off", out.direct);
   reader.choice("port-mapping", "on", "off", out.port_mapping);
   reader.choice("presence", "contacts", "none", out.presence);
@@ -330,6 +342,7 @@ std::vector<Setting> settings(const Options& options) {
   out.push_back({"stun", texts(options.stun)});
   out.push_back({"turn", texts(options.turn)});
   out.push_back({"turn-secret-file", given(options.turn_secret_file)});
+  out.push_back({"proxy", given(options.proxy ? options.proxy->text() : "")});
   out.push_back({"direct", {options.direct ? "on" : "off"}});
   out.push_back({"port-mapping", {options.port_mapping ? "on" : "off"}});
   out.push_back({"presence", {options.presence ? "contacts" : "none"}});

@@ -14,6 +14,7 @@
 #include "base/result.hpp"
 #include "daemon/host_port.hpp"
 #include "daemon/turn_options.hpp"
+#include "net/proxy_url.hpp"
 #include "net/relay_url.hpp"
 
 namespace p2pd::daemon {
@@ -35,8 +36,9 @@ struct Options {
   std::vector<TurnUri> turn;
   std::string turn_secret_file;
   TurnSecret turn_secret;  // read from turn-secret-file
-  bool direct = true;
   bool port_mapping = true;
+  std::optional<net::ProxyUrl> proxy;
+  bool direct = true;    // without a word about it: not with a proxy
   bool presence = true;  // contacts (true) or none
   unsigned workers = 1;
   bool allow_loopback = false;

@@ -110,6 +110,7 @@ void RelayHub::add_session(const net::RelayUrl& url, bool configured) {
   config.url = url;
   config.identity = config_.identity;
   config.ca_file = config_.ca_file;
+  config.proxy = config_.proxy;
   // The token is this user's secret for the relays he named, not for those that peers name.
   if (configured) config.token = config_.token;
   config.joined_already = [this, name = url.text()](const PeerId& relay) {
@@ -259,6 +260,12 @@ void RelayHub::send(const RelayDatagram& datagram) {
 void RelayHub::retry_now() {
   for (auto& [url, session] : sessions_) {
     if (!session.leaving) session.relay->retry_now();
+  }
+}
+
+void RelayHub::network_changed() {
+  for (auto& [url, session] : sessions_) {
+    if (!session.leaving) session.relay->network_changed();
   }
 }
 

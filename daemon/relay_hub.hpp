@@ -47,6 +47,7 @@ class RelayHub final : public PairingRelays, private net::RelayEvents {
     std::string ca_file;
     std::string token;
     bool tell_presence = true;
+    std::optional<net::ProxyUrl> proxy;
   };
   struct Status {
     std::string url;
@@ -74,8 +75,10 @@ class RelayHub final : public PairingRelays, private net::RelayEvents {
   void set_peer(const base::PeerId& peer, const std::vector<std::string>& relays);
   void remove_peer(const base::PeerId& peer);
   void send(const RelayDatagram& datagram);
-  // The network changed: dial at once instead of waiting out the back-off.
+  // Dials at once instead of waiting out the back-off.
   void retry_now();
+  // Sessions prove that they live, or dial anew.
+  void network_changed();
 
   [[nodiscard]] bool online() const;
   // Configured relays first.

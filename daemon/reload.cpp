@@ -37,8 +37,10 @@ ReloadPlan plan_reload(const Options& now, const Options& read) {
   plan.next.turn = read.turn;
   plan.next.turn_secret_file = read.turn_secret_file;
   plan.next.turn_secret = read.turn_secret;
-  plan.next.direct = read.direct;
   plan.next.port_mapping = read.port_mapping;
+  // Without its proxy's restart, a direct path would go past the proxy.
+  const bool same_proxy = now.proxy == read.proxy;
+  if (same_proxy) plan.next.direct = read.direct;
   plan.next.presence = read.presence;
   plan.next.log_level = read.log_level;
 
@@ -48,7 +50,8 @@ ReloadPlan plan_reload(const Options& now, const Options& read) {
   for (std::size_t i = 0; i < before.size(); ++i) {
     const std::string_view name = before[i].name;
     if (before[i] == after[i] && same_content(name, now, read)) continue;
-    (is_live(name) ? plan.changed : plan.needs_restart).emplace_back(name);
+    const bool live = is_live(name) && (same_proxy || name != "direct");
+    (live ? plan.changed : plan.needs_restart).emplace_back(name);
   }
   return plan;
 }

@@ -66,6 +66,7 @@ class ConnectWait : public std::enable_shared_from_this<ConnectWait> {
       const bool direct = status.path == peer::PathKind::direct;
       // No use in waiting for what one of the two ends does not allow.
       const bool never = status.why_not_direct == peer::WhyNotDirect::disabled ||
+                         status.why_not_direct == peer::WhyNotDirect::proxy ||
                          status.why_not_direct == peer::WhyNotDirect::peer_disabled;
       if (wanted_.path == Wanted::Path::any || direct || never || last) {
         succeed(status);
@@ -134,9 +135,11 @@ void connect(Node& node, const Request& request, Responder responder) {
   }
   const bool direct = request.boolean("direct").value_or(true);
   if (wait == "direct" && (!direct || !known->direct || !node.options().direct)) {
-    responder.error(
-        ErrorCode::direct_disabled,
-        "direct connections are switched off for this; see `direct` in p2pd.conf and `p2pctl peer list`");
+    responder.error(ErrorCode::direct_disabled, node.options().proxy && !node.options().direct
+                                                    ? "a proxy is in use, and direct connections would go "
+                                                      "past it; `direct = on` in p2pd.conf permits them"
+                                                    : "direct connections are switched off for this; see "
+                                                      "`direct` in p2pd.conf and `p2pctl peer list`");
     return;
   }
   wanted.path = wait == "direct" ? Wanted::Path::direct : Wanted::Path::any;

@@ -19,7 +19,7 @@ bool is(const base::Error& error, RelayError code) { return error.code == make_e
 bool needs_a_person(const base::Error& error) {
   return is(error, RelayError::certificate_refused) || is(error, RelayError::wrong_relay_key) ||
          is(error, RelayError::authentication_failed) || is(error, RelayError::not_permitted) ||
-         is(error, RelayError::bad_tls_files);
+         is(error, RelayError::bad_tls_files) || is(error, RelayError::proxy_refused);
 }
 
 double count(milliseconds time) { return static_cast<double>(time.count()); }

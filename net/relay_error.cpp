@@ -49,6 +49,11 @@ class RelayCategory final : public boost::system::error_category {
         return "the connection was closed";
       case RelayError::http_request:
         return "a plain HTTP request";
+      case RelayError::proxy_failed:
+        return "no connection through the proxy; check that it runs and may connect to the relay's host and "
+               "port";
+      case RelayError::proxy_refused:
+        return "put USER:PASSWORD@ before the host in the proxy's URL";
       case RelayError::too_much:
         return "too many bytes before authentication";
     }

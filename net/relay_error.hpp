@@ -25,6 +25,8 @@ enum class RelayError {
   silent,                 // pings go unanswered
   closed,                 // it closed the connection without a word
   http_request,           // a web browser's request, answered as one (relay's end)
+  proxy_failed,           // the proxy did not connect us
+  proxy_refused,          // the proxy wants other credentials
   too_much,               // more bytes than an unauthenticated client may send (relay's end)
 };
 

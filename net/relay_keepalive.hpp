@@ -19,6 +19,8 @@ class RelayKeepalive {
   [[nodiscard]] std::optional<Opaque> next_ping(base::TimePoint now);
   // A pong that answers no ping of ours changes nothing.
   void on_pong(const Opaque& opaque, base::TimePoint now);
+  // No ping stands unanswered.
+  [[nodiscard]] bool answered() const { return unanswered_.empty(); }
   // RFC 6298 section 2, SRTT; unset before the first pong.
   [[nodiscard]] std::optional<base::Duration> rtt() const { return rtt_; }
 

@@ -1,6 +1,7 @@
 #include "net/relay_session.hpp"
 
 #include <algorithm>
+#include <utility>
 #include <variant>
 
 #include <boost/asio/as_tuple.hpp>
@@ -14,6 +15,7 @@
 #include "base/random.hpp"
 #include "base/task_group.hpp"
 #include "base/within.hpp"
+#include "net/local_addresses.hpp"
 #include "net/relay_backoff.hpp"
 #include "net/relay_error.hpp"
 #include "net/relay_handshake.hpp"
@@ -34,6 +36,15 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 // A session that lasted this long was a good one: the back-off begins anew.
 constexpr std::chrono::seconds kProvenSession{5};
 constexpr milliseconds kFlushAtStop{250};
+// After the network changed: more than a round trip anywhere, less than a user waits for.
+constexpr milliseconds kProveAlive{1'000};
+
+bool is_local(const asio::ip::address& address) {
+  const auto endpoint = proto::Endpoint::from_text(address.to_string(), 0);
+  const auto all = local_addresses();
+  return !endpoint || std::any_of(all.begin(), all.end(),
+                                  [&](const LocalAddress& local) { return local.address == *endpoint; });
+}
 
 bool is(const base::Error& error, RelayError code) { return error.code == make_error_code(code); }
 
@@ -73,6 +84,8 @@ class RelaySession::Impl {
         queue_(RelayQueue::Limits{.datagrams = config_.queue_datagrams, .bytes = config_.queue_bytes}),
         wake_(executor),
         redial_(executor),
+        disrupted_(executor),
+        next_ping_(executor),
         flushed_(executor) {}
 
   void start() { tasks_.spawn("relay session", run()); }
@@ -82,6 +95,7 @@ class RelaySession::Impl {
   void set_interest(std::vector<base::PeerId> peers);
   void set_credentials(std::string ca_file, std::string token);
   void retry_now();
+  void network_changed();
 
   RelaySession& owner_;
   RelaySessionConfig config_;
@@ -118,11 +132,15 @@ class RelaySession::Impl {
   bool writing_ = false;
   asio::steady_timer wake_;  // the writer waits on it for a frame
   asio::steady_timer redial_;
+  asio::steady_timer disrupted_;  // cancelled when a dial is to be given up
+  asio::steady_timer next_ping_;
   asio::steady_timer flushed_;
   std::vector<base::PeerId> interest_;
   RelayInterestList told_interest_;
   RelayBackoff backoff_{config_};
-  bool bind_tls_ = true;  // what the relay took last
+  bool bind_tls_ = true;         // what the relay took last
+  bool hurried_ = false;         // next_ping_ was cancelled to see at once whether the relay lives
+  bool redial_at_once_ = false;  // without back-off
   bool stopping_ = false;
 };
 
@@ -140,6 +158,7 @@ asio::awaitable<void> RelaySession::Impl::run() {
       transport_.reset();
     }
     if (stopping_) break;
+    if (std::exchange(redial_at_once_, false)) continue;
     const milliseconds delay = backoff_.next(end, base::random_unit());
     log::debug("relay", "waiting before the next dial", {{"url", url_text_}, {"ms", delay.count()}});
     co_await run_backing_off(delay);
@@ -147,9 +166,16 @@ asio::awaitable<void> RelaySession::Impl::run() {
 }
 
 asio::awaitable<base::Result<>> RelaySession::Impl::run_connecting() {
-  auto dialled = co_await base::within(config_.connect_timeout, dial());
+  using namespace asio::experimental::awaitable_operators;
+  disrupted_.expires_at(asio::steady_timer::time_point::max());
+  const auto ended =
+      co_await (base::within(config_.connect_timeout, dial()) || disrupted_.async_wait(kAwait));
   base::Result<> result;
-  if (!dialled) {
+  if (ended.index() == 1) {
+    result = base::Error(asio::error::operation_aborted, "the network changed");
+    co_return result;
+  }
+  if (const auto& dialled = std::get<0>(ended); !dialled) {
     result = base::Error(
         make_error_code(RelayError::timed_out),
         fmt::format("{} {}",
@@ -181,7 +207,7 @@ asio::awaitable<base::Result<>> RelaySession::Impl::dial_once() {
     if (!tls) co_return tls.error();
     tls_ = std::move(*tls);
   }
-  auto transport = co_await RelayTransport::dial(config_.url, tls_);
+  auto transport = co_await RelayTransport::dial(config_.url, tls_, config_.proxy);
   if (!transport) co_return transport.error();
   transport_ = std::move(*transport);
   state_ = RelaySessionState::authenticating;
@@ -205,6 +231,7 @@ asio::awaitable<base::Error> RelaySession::Impl::run_online() {
   ++stats_.sessions;
   last_error_.clear();
   keepalive_ = RelayKeepalive();
+  redial_at_once_ = false;
   transport_->set_max_message(proto::kRelayMaxFrame);
   log::info(
       "relay", "online",
@@ -264,14 +291,23 @@ asio::awaitable<base::Error> RelaySession::Impl::write_frames() {
 }
 
 asio::awaitable<base::Error> RelaySession::Impl::keep_alive() {
-  asio::steady_timer timer(co_await asio::this_coro::executor);
+  hurried_ = false;
   for (;;) {
-    const auto ping = keepalive_.next_ping(asio::steady_timer::clock_type::now());
-    if (!ping) co_return base::Error(make_error_code(RelayError::silent), "two pings stand unanswered");
-    queue_control(proto::encode(proto::RelayPing{*ping}));
-    timer.expires_after(config_.keepalive);
-    const auto [error] = co_await timer.async_wait(kAwait);
-    if (error) co_return base::Error(error);
+    const bool hurried = std::exchange(hurried_, false);
+    if (!hurried || keepalive_.answered()) {
+      const auto ping = keepalive_.next_ping(asio::steady_timer::clock_type::now());
+      if (!ping) co_return base::Error(make_error_code(RelayError::silent), "two pings stand unanswered");
+      queue_control(proto::encode(proto::RelayPing{*ping}));
+    }
+    next_ping_.expires_after(hurried ? kProveAlive : config_.keepalive);
+    const auto [error] = co_await next_ping_.async_wait(kAwait);
+    const auto cancellation = co_await asio::this_coro::cancellation_state;
+    if (cancellation.cancelled() != asio::cancellation_type::none || (error && !hurried_)) {
+      co_return base::Error(asio::error::operation_aborted);
+    }
+    if (hurried && !error && !keepalive_.answered()) {
+      co_return base::Error(make_error_code(RelayError::silent), "no answer after the network changed");
+    }
   }
 }
 
@@ -387,6 +423,31 @@ void RelaySession::Impl::retry_now() {
   if (state_ == RelaySessionState::backing_off) redial_.cancel();
 }
 
+void RelaySession::Impl::network_changed() {
+  backoff_.reset();
+  switch (state_) {
+    case RelaySessionState::stopped:
+      break;
+    case RelaySessionState::backing_off:
+      redial_.cancel();
+      break;
+    case RelaySessionState::connecting:
+    case RelaySessionState::authenticating:
+      redial_at_once_ = true;
+      disrupted_.cancel();
+      break;
+    case RelaySessionState::online:
+      if (is_local(transport_->local_address())) {
+        hurried_ = true;
+        next_ping_.cancel();
+      } else {
+        redial_at_once_ = true;
+        transport_->abort();
+      }
+      break;
+  }
+}
+
 asio::awaitable<void> RelaySession::Impl::stop() {
   stopping_ = true;
   // The last datagrams are often the ones that tell peers goodbye.
@@ -413,6 +474,7 @@ void RelaySession::set_credentials(std::string ca_file, std::string token) {
   impl_->set_credentials(std::move(ca_file), std::move(token));
 }
 void RelaySession::retry_now() { impl_->retry_now(); }
+void RelaySession::network_changed() { impl_->network_changed(); }
 RelaySessionState RelaySession::state() const { return impl_->state_; }
 std::optional<base::Duration> RelaySession::rtt() const {
   return online() ? impl_->keepalive_.rtt() : std::nullopt;

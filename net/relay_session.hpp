@@ -26,6 +26,7 @@
 #include "base/clock.hpp"
 #include "base/peer_id.hpp"
 #include "net/identity.hpp"
+#include "net/proxy_url.hpp"
 #include "net/relay_url.hpp"
 #include "proto/relay_frames.hpp"
 
@@ -35,7 +36,8 @@ struct RelaySessionConfig {
   RelayUrl url;
   std::shared_ptr<const Identity> identity;
   std::string ca_file;  // PEM; empty: the system's certificate store
-  std::string token;    // for a relay with access control; a secret
+  std::optional<ProxyUrl> proxy;
+  std::string token;  // for a relay with access control; a secret
   // The only key accepted of the relay, where it is known beforehand.
   std::optional<base::PeerId> relay_key;
   // Asked with the key that a relay claims, before this machine shows its own: whether another session of
@@ -113,6 +115,9 @@ class RelaySession {
   void set_credentials(std::string ca_file, std::string token);
   // Dials at once instead of waiting out the back-off, which starts anew.
   void retry_now();
+  // A session whose own address is gone ends, one that stays is to prove within 1 s that it lives, and a dial
+  // begins anew: TCP alone would notice after minutes.
+  void network_changed();
 
   [[nodiscard]] bool online() const { return state() == RelaySessionState::online; }
   [[nodiscard]] RelaySessionState state() const;

@@ -11,6 +11,7 @@
 #include <boost/beast/websocket/stream.hpp>
 #include <fmt/format.h>
 
+#include "net/proxy_connect.hpp"
 #include "net/relay_connect.hpp"
 #include "net/relay_error.hpp"
 #include "net/relay_stream.hpp"
@@ -66,6 +67,11 @@ std::string http_answer(const Request& request) {
     return page("400 Bad Request", "", "the WebSocket subprotocol must be p2pd.relay.1\n");
   }
   return "";
+}
+
+asio::awaitable<base::Result<tcp::socket>> connect(const RelayUrl& url, std::optional<ProxyUrl> proxy) {
+  if (proxy) co_return co_await connect_through_proxy(std::move(*proxy), url.host, url.port);
+  co_return co_await connect_tcp(url.host, url.port);
 }
 
 base::Error read_error(const error_code& error) {
@@ -192,8 +198,8 @@ RelayTransport::RelayTransport(std::unique_ptr<Impl> impl) : impl_(std::move(imp
 RelayTransport::~RelayTransport() = default;
 
 asio::awaitable<base::Result<std::unique_ptr<RelayTransport>>> RelayTransport::dial(
-    RelayUrl url, std::shared_ptr<const TlsContext> tls) {
-  auto socket = co_await connect_tcp(url.host, url.port);
+    RelayUrl url, std::shared_ptr<const TlsContext> tls, std::optional<ProxyUrl> proxy) {
+  auto socket = co_await connect(url, std::move(proxy));
   if (!socket) co_return socket.error();
   prepare_relay_socket(*socket);
   auto impl = std::make_unique<Impl>(std::move(*socket));
@@ -231,6 +237,11 @@ void RelayTransport::set_max_message(std::size_t bytes) { impl_->ws().read_messa
 void RelayTransport::lift_read_budget() { impl_->stream().lift_read_budget(); }
 std::span<std::uint8_t> RelayTransport::last_message() { return impl_->last_message(); }
 asio::any_io_executor RelayTransport::executor() { return impl_->stream().get_executor(); }
+asio::ip::address RelayTransport::local_address() const {
+  error_code error;
+  const tcp::endpoint endpoint = impl_->stream().socket().local_endpoint(error);
+  return error ? asio::ip::address() : endpoint.address();
+}
 bool RelayTransport::encrypted() const { return impl_->stream().encrypted(); }
 std::array<std::uint8_t, 32> RelayTransport::exporter() const {
   return impl_->stream().exporter(proto::kRelayExporterLabel);

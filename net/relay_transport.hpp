@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -16,6 +17,7 @@
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
+#include "net/proxy_url.hpp"
 #include "net/relay_tls.hpp"
 #include "net/relay_url.hpp"
 
@@ -24,9 +26,9 @@ namespace p2pd::net {
 class RelayTransport {
  public:
   // Name, TCP (RFC 8305: the next address is tried after 250 ms), TLS where the URL says so, upgrade. The
-  // caller sets the deadline. `tls` may be null for ws://.
+  // caller sets the deadline. `tls` may be null for ws://. With a proxy the relay's name is left to it.
   [[nodiscard]] static boost::asio::awaitable<base::Result<std::unique_ptr<RelayTransport>>> dial(
-      RelayUrl url, std::shared_ptr<const TlsContext> tls);
+      RelayUrl url, std::shared_ptr<const TlsContext> tls, std::optional<ProxyUrl> proxy);
   // The relay's end of an accepted connection; `tls` null: plain. What is not an upgrade to the relay
   // protocol is answered as HTTP and gives RelayError::http_request. Until lift_read_budget() no more than
   // `read_budget` bytes are read, the HTTP request included. The caller sets the deadline.
@@ -52,6 +54,8 @@ class RelayTransport {
   [[nodiscard]] std::span<std::uint8_t> last_message();
 
   [[nodiscard]] boost::asio::any_io_executor executor();
+  // This end's address; unspecified when the connection is gone.
+  [[nodiscard]] boost::asio::ip::address local_address() const;
   [[nodiscard]] bool encrypted() const;
   // The TLS exporter's 32 bytes, only when encrypted.
   [[nodiscard]] std::array<std::uint8_t, 32> exporter() const;

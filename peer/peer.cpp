@@ -273,7 +273,8 @@ PeerStatus Peer::Impl::status() const {
   out.bytes = bytes_;
   out.last_error = last_error_;
   if (current_ == nullptr) {
-    out.why_not_direct = direct_allowed() ? WhyNotDirect::in_progress : WhyNotDirect::disabled;
+    const auto barred = config_.proxied ? WhyNotDirect::proxy : WhyNotDirect::disabled;
+    out.why_not_direct = direct_allowed() ? WhyNotDirect::in_progress : barred;
     return out;
   }
   out.path = current_->path();

@@ -56,6 +56,7 @@ struct PeerConfig {
   bool wanted = false;              // as stored: dial whenever it is not connected
   bool outbox_waiting = false;      // the outbox holds something for this peer
   bool direct_allowed = true;       // the daemon's and the peer's setting together
+  bool proxied = false;             // where direct is not allowed, a proxy is the reason
   proto::CandidatePolicy candidates;
   std::vector<std::string> own_relays;  // told to the peer as hints, at most 255
   FileStore* files = nullptr;           // outlives the peer; null: files are neither sent nor taken

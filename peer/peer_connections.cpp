@@ -63,6 +63,7 @@ SessionConfig Peer::Impl::session_config() const {
   out.message_epoch = config_.message_epoch;
   out.arbiter = role_ == Role::arbiter;
   out.direct_allowed = direct_allowed();
+  out.proxied = config_.proxied;
   out.candidates = config_.candidates;
   for (const std::string& url : config_.own_relays) {
     if (url.size() <= proto::kMaxRelayHintSize && out.own_relays.size() < proto::kMaxRelayHints) {

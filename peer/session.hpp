@@ -85,6 +85,7 @@ struct SessionConfig {
   std::uint64_t message_epoch = 0;
   bool arbiter = false;
   bool direct_allowed = true;
+  bool proxied = false;      // where direct is not allowed, a proxy is the reason
   bool gather_early = true;  // a dialler's: do not wait for the first answer
   proto::CandidatePolicy candidates;
   std::vector<std::string> own_relays;

@@ -223,7 +223,7 @@ void Session::on_ice_candidate_seen(std::string_view side, std::uint32_t generat
 
 WhyNotDirect Session::why_not_direct() const {
   if (link_.path() == PathKind::direct) return WhyNotDirect::none;
-  if (!config_.direct_allowed) return WhyNotDirect::disabled;
+  if (!config_.direct_allowed) return config_.proxied ? WhyNotDirect::proxy : WhyNotDirect::disabled;
   if (!peer_allows_direct_) return WhyNotDirect::peer_disabled;
   const WhyNotDirect flapping = link_.flapping(host_.now());
   if (flapping != WhyNotDirect::none) return flapping;

@@ -197,20 +197,34 @@ TEST_F(OptionsTest, EveryWrongValueIsASentenceThatNamesTheOption) {
     std::vector<const char*> arguments;
     const char* named;
   };
-  for (const Case& wrong : {Case{{"--workers", "0"}, "workers"}, Case{{"--workers", "two"}, "workers"},
-                            Case{{"--direct", "maybe"}, "direct"}, Case{{"--presence", "all"}, "presence"},
-                            Case{{"--relay", "http://x"}, "relay"}, Case{{"--stun", "host:0"}, "stun"},
-                            Case{{"--stun", "host:99999"}, "stun"}, Case{{"--stun", "::1:5"}, "stun"},
-                            Case{{"--log-level", "loud"}, "log-level"}, Case{{"--nonsense"}, "nonsense"},
-                            Case{{"--workers", "1", "--workers", "2"}, "workers"}, Case{{"extra"}, "extra"},
-                            Case{{"--relay-ca", "/nowhere/ca.pem"}, "relay-ca"},
-                            Case{{"--relay-token-file", "/nowhere/token"}, "relay-token-file"},
-                            Case{{"--config", "/nowhere/p2pd.conf"}, "/nowhere/p2pd.conf"}}) {
+  for (const Case& wrong :
+       {Case{{"--workers", "0"}, "workers"}, Case{{"--workers", "two"}, "workers"},
+        Case{{"--direct", "maybe"}, "direct"}, Case{{"--proxy", "ftp://x"}, "proxy"},
+        Case{{"--presence", "all"}, "presence"}, Case{{"--relay", "http://x"}, "relay"},
+        Case{{"--stun", "host:0"}, "stun"}, Case{{"--stun", "host:99999"}, "stun"},
+        Case{{"--stun", "::1:5"}, "stun"}, Case{{"--log-level", "loud"}, "log-level"},
+        Case{{"--nonsense"}, "nonsense"}, Case{{"--workers", "1", "--workers", "2"}, "workers"},
+        Case{{"extra"}, "extra"}, Case{{"--relay-ca", "/nowhere/ca.pem"}, "relay-ca"},
+        Case{{"--relay-token-file", "/nowhere/token"}, "relay-token-file"},
+        Case{{"--config", "/nowhere/p2pd.conf"}, "/nowhere/p2pd.conf"}}) {
     const auto options = read(wrong.arguments);
     ASSERT_FALSE(options) << wrong.named;
     EXPECT_NE(options.error().message().find(wrong.named), std::string::npos) << options.error().message();
   }
   EXPECT_FALSE(read({"--relay", "ws://a", "--relay", "ws://b", "--relay", "ws://c", "--relay", "ws://d"}));
+}
+
+TEST_F(OptionsTest, AProxyTurnsDirectOffUnlessItIsSetOn) {
+  EXPECT_FALSE(read({"--proxy", "socks5://127.0.0.1"})->direct);
+  EXPECT_TRUE(read({"--proxy", "socks5://127.0.0.1", "--direct", "on"})->direct);
+  EXPECT_EQ(read({"--proxy", "http://u:p@[::1]:3128"})->proxy->password, "p");
+}
+
+TEST_F(OptionsTest, AProxysPasswordIsNeitherPrintedNorRepeatedInAnError) {
+  EXPECT_EQ(print_config(*read({"--proxy", "http://user:secret@[::1]"})).find("secret"), std::string::npos);
+  const auto wrong = read({"--proxy", "http://user:secret@proxy.example"});
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().message().find("secret"), std::string::npos) << wrong.error().message();
 }
 
 TEST_F(OptionsTest, AFileWithAnUnknownOptionIsRefusedByName) {

@@ -32,6 +32,7 @@ const std::map<std::string_view, void (*)(Options&)> kChanges{
        out.turn.push_back({{"turn.example", 3478}, true});
      }},
     {"turn-secret-file", [](Options& out) { out.turn_secret_file = "/secret"; }},
+    {"proxy", [](Options& out) { out.proxy = *net::ProxyUrl::parse("socks5://127.0.0.1"); }},
     {"direct", [](Options& out) { out.direct = !out.direct; }},
     {"port-mapping", [](Options& out) { out.port_mapping = !out.port_mapping; }},
     {"presence", [](Options& out) { out.presence = !out.presence; }},
@@ -84,6 +85,17 @@ TEST(Reload, WhatIsInAFileCountsNotOnlyItsName) {
   plan = plan_reload(now, read);
   EXPECT_EQ(plan.changed, Names{"relay-ca"});
   EXPECT_EQ(plan.next.relay_ca_content, 1U);
+}
+
+TEST(Reload, NoDirectPathOpensPastAProxyThatIsStillInUse) {
+  Options now = running();
+  now.proxy = *net::ProxyUrl::parse("socks5://127.0.0.1");
+  now.direct = false;
+  const ReloadPlan plan = plan_reload(now, running());
+  EXPECT_FALSE(plan.next.direct);
+  EXPECT_TRUE(plan.next.proxy);
+  EXPECT_EQ(plan.needs_restart, (Names{"proxy", "direct"}));
+  EXPECT_TRUE(plan.changed.empty());
 }
 
 TEST(Reload, TheOrderOfRelaysCounts) {

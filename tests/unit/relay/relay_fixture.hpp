@@ -163,7 +163,7 @@ class RelayFixture : public ::testing::Test {
 
   // --- clients that do not keep the rules ---
   std::unique_ptr<net::RelayTransport> dial(net::RelayUrl to) {
-    auto transport = run(net::RelayTransport::dial(std::move(to), nullptr));
+    auto transport = run(net::RelayTransport::dial(std::move(to), nullptr, std::nullopt));
     EXPECT_TRUE(transport) << transport.error().message();
     return transport ? std::move(*transport) : nullptr;
   }

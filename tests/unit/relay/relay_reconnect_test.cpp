@@ -201,6 +201,72 @@ TEST_F(RelayReconnect, FlushesWhatWasQueuedWhenItStops) {
   EXPECT_TRUE(alice.events.offline.empty()) << "no event follows the call to stop()";
 }
 
+// --- the network changed ---
+
+TEST_F(RelayReconnect, ADeadPathIsNoticedAtOnceWhenTheNetworkChanged) {
+  start_server(local_config());
+  TcpProxy proxy(io_.get_executor(), server_->addresses().front());
+  auto config = session_config(url());
+  config.url.port = proxy.port();
+  config.keepalive = std::chrono::hours(1);
+  Peer& alice = add_peer(config);
+  ASSERT_TRUE(run_until([&] { return alice.session->online() && alice.session->rtt(); }));
+  proxy.black_hole();
+  alice.session->network_changed();
+  ASSERT_TRUE(run_until([&] { return !alice.events.offline.empty(); }));
+  EXPECT_THAT(alice.events.offline.front(), HasSubstr("no answer after the network changed"));
+  run(alice.session->stop());
+  run(proxy.stop());
+}
+
+TEST_F(RelayReconnect, ASessionThatAnswersOutlivesAChangeOfTheNetwork) {
+  start_server(local_config());
+  auto config = session_config(url());
+  config.keepalive = std::chrono::hours(1);
+  Peer& alice = add_peer(config);
+  ASSERT_TRUE(run_until([&] { return alice.session->online() && alice.session->rtt(); }));
+  asio::steady_timer later(io_, milliseconds(1'500));  // longer than the second it has to answer in
+  bool over = false;
+  later.async_wait([&over](const boost::system::error_code&) { over = true; });
+  alice.session->network_changed();
+  alice.session->network_changed();
+  ASSERT_TRUE(run_until([&] { return over; }));
+  EXPECT_TRUE(alice.session->online());
+  EXPECT_TRUE(alice.events.offline.empty());
+}
+
+TEST_F(RelayReconnect, DialsAnewWhenTheNetworkChanged) {
+  tcp::acceptor mute(io_, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+  std::vector<tcp::socket> accepted;
+  base::TaskGroup tasks(io_.get_executor());
+  tasks.spawn("mute server", [](tcp::acceptor& on, std::vector<tcp::socket>& all) -> asio::awaitable<void> {
+    for (;;) {
+      auto [error, socket] = co_await on.async_accept(asio::as_tuple(asio::use_awaitable));
+      if (error) co_return;
+      all.push_back(std::move(socket));
+    }
+  }(mute, accepted));
+  auto config = session_config({false, "127.0.0.1", mute.local_endpoint().port(), "/p2pd/v1"});
+  config.connect_timeout = std::chrono::hours(1);
+  Peer& alice = add_peer(config);
+  ASSERT_TRUE(run_until([&] { return accepted.size() == 1; }));
+  alice.session->network_changed();
+  EXPECT_TRUE(run_until([&] { return accepted.size() == 2; }));
+  run(alice.session->stop());
+  tasks.cancel();
+  run(tasks.join());
+}
+
+TEST_F(RelayReconnect, DialsAtOnceInsteadOfBackingOffWhenTheNetworkChanged) {
+  auto config = session_config(dead_url());
+  config.backoff_min = std::chrono::hours(1);
+  config.backoff_max = std::chrono::hours(1);
+  Peer& alice = add_peer(config);
+  ASSERT_TRUE(run_until([&] { return alice.session->state() == RelaySessionState::backing_off; }));
+  alice.session->network_changed();
+  EXPECT_TRUE(run_until([&] { return alice.session->stats().failures == 2; }));
+}
+
 // --- stop() at every moment ---
 
 TEST_F(RelayReconnect, StopsBeforeItWasStarted) {

@@ -124,7 +124,7 @@ TEST_F(RelayTls, TakesNoSignatureThatIsNotBoundToTheTlsSession) {
   ASSERT_TRUE(tls);
   net::RelayUrl to = url("localhost");
   to.tls = true;
-  auto transport = run(net::RelayTransport::dial(to, *tls));
+  auto transport = run(net::RelayTransport::dial(to, *tls, std::nullopt));
   ASSERT_TRUE(transport);
   const auto challenge = expect_frame<proto::RelayChallenge>(**transport);
   const auto identity = net::Identity::generate();
