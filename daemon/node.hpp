@@ -31,8 +31,8 @@
 #include "daemon/reload.hpp"
 #include "daemon/service.hpp"
 #include "ipc/server.hpp"
-#include "net/port_mapper.hpp"
 #include "net/network_watch.hpp"
+#include "net/port_mapper.hpp"
 
 namespace p2pd::daemon {
 
