@@ -392,6 +392,7 @@ void Node::on_network_changed(const std::string& reason) {
   base::log::info("net", "the network changed", {{"what", reason}});
   hub_->network_changed();
   mapper_->network_changed();
+  net_->changed();
   for (auto& plane : planes_) {
     plane->post([](DataPlane& here) {
       here.for_each([](const PeerId&, PeerNode& node) { node.peer().on_network_changed(); });
