@@ -119,6 +119,8 @@ class Service(LabCase):
             self.assertNotIn("WATCHDOG", message)
             if "STOPPING" in message:
                 break
+        self.assertEqual(alice.process.wait(timeout=harness.DEADLINE), 0)
+        self.lab.programs.remove(alice)
 
     def test_the_relay_tells_its_manager_too(self):
         relay = self.lab.relay()
@@ -134,6 +136,8 @@ class Service(LabCase):
         self.manager.until(relay.process, "READY", "1")
         relay.process.send_signal(signal.SIGTERM)
         self.manager.until(relay.process, "STOPPING", "1")
+        self.assertEqual(relay.process.wait(timeout=harness.DEADLINE), 0)
+        self.lab.programs.remove(relay)
 
     def test_the_journal_gets_priorities_instead_of_times(self):
         alice = self.lab.daemon("alice", [], start=False)
