@@ -67,8 +67,7 @@ Result<FileFacts> look_at_file(int fd) {
 
 OutboundFile::OutboundFile(FileWorker& worker, boost::asio::any_io_executor thread, base::Descriptor file,
                            const FileFacts& facts)
-    : worker_(worker),
-      thread_(std::move(thread)),
+    : thread_(std::move(thread)),
       file_(std::move(file)),
       facts_(facts),
       line_(std::make_shared<FileLine>(worker)) {}

@@ -73,7 +73,6 @@ class OutboundFile final : public peer::FileSource, public std::enable_shared_fr
   template <class Call>
   void answer(Call call);
 
-  FileWorker& worker_;
   const boost::asio::any_io_executor thread_;
   const base::Descriptor file_;
   const FileFacts facts_;
