@@ -23,6 +23,15 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     -Wno-mismatched-new-delete)
 endif()
 
+# Sanitized programs are large, and there are many: LLVM's linker, where it is, takes a quarter of the time.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  include(CheckLinkerFlag)
+  check_linker_flag(CXX -fuse-ld=lld P2PD_LLD)
+  if(P2PD_LLD)
+    add_link_options(-fuse-ld=lld)
+  endif()
+endif()
+
 # Sanitizers apply to every target, ours and the Asio archive alike, or reports would be wrong.
 if(P2PD_SANITIZE STREQUAL "address")
   # Not vptr: it looks at memory through a pipe of its own, and so reports nonsense in tests that use up all descriptors.

@@ -31,7 +31,11 @@ class InboundFileTest : public test::FileContentTest {
     open();
     ASSERT_TRUE(add_peer(1));
   }
-  ~InboundFileTest() override { worker.stop(); }
+  // The store's thread answers into the worker's lines.
+  ~InboundFileTest() override {
+    worker.stop();
+    if (store_) store_->stop();
+  }
 
   // A transfer of `all` under `name` that was admitted just now.
   void admit(const std::string& name, base::Bytes all) {
