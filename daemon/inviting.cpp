@@ -119,6 +119,7 @@ void Inviting::forget_old() {
 
 std::vector<InvitationRow> Inviting::list() const {
   std::vector<InvitationRow> out;
+  out.reserve(rows_.size());
   for (const auto& [id, row] : rows_) out.push_back(row);
   std::sort(out.begin(), out.end(), [](const InvitationRow& a, const InvitationRow& b) {
     return std::tie(a.created, a.id) < std::tie(b.created, b.id);
