@@ -38,7 +38,6 @@ constexpr unsigned kProxyAuthenticationRequired = 407;
 constexpr std::uint8_t kVersion = 5;
 constexpr std::uint8_t kNoAuthentication = 0;
 constexpr std::uint8_t kUserPassword = 2;
-constexpr std::uint8_t kNoAcceptableMethod = 0xff;
 constexpr std::uint8_t kUserPasswordVersion = 1;
 constexpr std::uint8_t kConnect = 1;
 constexpr std::uint8_t kIpv4 = 1;
@@ -105,7 +104,7 @@ asio::awaitable<Result<>> socks_authenticate(tcp::socket& socket, const ProxyUrl
   if (auto read = co_await read_all(socket, answer); !read) co_return read;
   if (answer[0] != kVersion) co_return failed(proxy, "does not speak SOCKS 5");
   if (answer[1] == kNoAuthentication) co_return Result<>();
-  if (answer[1] == kNoAcceptableMethod || answer[1] != kUserPassword || proxy.user.empty()) {
+  if (answer[1] != kUserPassword || proxy.user.empty()) {
     co_return refused(proxy, "wants another proof of who asks");
   }
   Bytes credentials{kUserPasswordVersion};

@@ -97,17 +97,9 @@ class RelaySession::Impl {
   void retry_now();
   void network_changed();
 
-  RelaySession& owner_;
-  RelaySessionConfig config_;
-  const std::string url_text_;
-  RelayEvents& events_;
-  RelaySessionState state_ = RelaySessionState::stopped;
-  RelaySessionStats stats_;
-  std::string last_error_;
-  std::optional<RelayAgreement> agreement_;
-  RelayKeepalive keepalive_;
-
  private:
+  friend class RelaySession;
+
   asio::awaitable<void> run();
   asio::awaitable<base::Result<>> run_connecting();
   asio::awaitable<base::Error> run_online();
@@ -125,6 +117,15 @@ class RelaySession::Impl {
   void tell_interest();
   void note_failure(const base::Error& error);
 
+  RelaySession& owner_;
+  RelaySessionConfig config_;
+  const std::string url_text_;
+  RelayEvents& events_;
+  RelaySessionState state_ = RelaySessionState::stopped;
+  RelaySessionStats stats_;
+  std::string last_error_;
+  std::optional<RelayAgreement> agreement_;
+  RelayKeepalive keepalive_;
   base::TaskGroup tasks_;
   std::unique_ptr<RelayTransport> transport_;  // from connected to the end of the session
   std::shared_ptr<const TlsContext> tls_;
