@@ -14,6 +14,8 @@ void FileWorker::stop() {
 }
 
 void FileLine::push(Step step) {
+  // It would not run any more, and keep for ever what it holds.
+  if (worker_.stopping()) return;
   {
     const std::lock_guard lock(mutex_);
     steps_.push_back(std::move(step));

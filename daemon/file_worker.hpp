@@ -42,7 +42,7 @@ class FileLine : public std::enable_shared_from_this<FileLine> {
 
   explicit FileLine(FileWorker& worker) : worker_(worker) {}
 
-  // Any thread.
+  // Any thread. After the worker's stop() the step is dropped.
   void push(Step step);
 
  private:
