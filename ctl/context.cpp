@@ -1,9 +1,12 @@
 #include "ctl/context.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <ostream>
 
+#include <grp.h>
 #include <nlohmann/json.hpp>
+#include <sys/stat.h>
 
 namespace p2pd::ctl {
 namespace {
@@ -19,6 +22,29 @@ bool want_colour(const Environment& environment) {
   const auto no_colour = environment.variable("NO_COLOR");
   return environment.out_is_terminal && (!no_colour || no_colour->empty()) &&
          environment.variable("TERM") != "dumb";
+}
+
+// Whom the file system lets to the socket, or into its folder, beside the owner: the group that is to be
+// joined; empty when there is none.
+std::string group_let_in(const std::string& path) {
+  struct stat about {};
+  mode_t needed = S_IWGRP;
+  if (::stat(path.c_str(), &about) != 0) {
+    needed = S_IXGRP;
+    if (::stat(std::filesystem::path(path).parent_path().c_str(), &about) != 0) return {};
+  }
+  if ((about.st_mode & needed) == 0 || about.st_gid == 0) return {};
+  const group* const found = ::getgrgid(about.st_gid);
+  return found == nullptr ? std::to_string(about.st_gid) : found->gr_name;
+}
+
+std::string way_in(const std::string& path) {
+  const std::string group = escape_line(group_let_in(path));
+  std::string out = "run p2pctl as the user that runs p2pd, or as root";
+  if (!group.empty())
+    out +=
+        ", or join the group " + group + " (as root: usermod -aG " + group + " YOUR-NAME; then log in anew)";
+  return out;
 }
 
 }  // namespace
@@ -92,6 +118,8 @@ CtlResult<void> Context::connect() {
       client_ = std::move(*client);
       return {};
     }
+    if (client.error().kind == Kind::no_access)
+      return Failure{ExitCode::not_permitted, escape_line(client.error().message) + ": " + way_in(path)};
     if (client.error().kind != Kind::no_daemon) return to_failure(client.error());
     tried += (tried.empty() ? "" : " or ") + escape_line(path);
   }
@@ -106,7 +134,7 @@ Failure Context::to_failure(const ipc::CallError& error) const {
     case Kind::no_daemon:
       return {ExitCode::no_daemon, message};
     case Kind::no_access:
-      return {ExitCode::not_permitted, message + ": run p2pctl as the user that runs p2pd"};
+      return {ExitCode::not_permitted, message};
     case Kind::timeout:
       return {ExitCode::timeout, message + ": try again, with a longer --timeout"};
     case Kind::disconnected:

@@ -8,6 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "base/log.hpp"
 #include "base/random.hpp"
@@ -113,6 +114,13 @@ Node::Node(asio::io_context& io, Options options, Sources sources, base::Descrip
   if (debug_wanted()) add_debug_methods(methods_, *this);
   ipc::ServerOptions server;
   server.path = options_.socket.string();
+  server.mode = options_.socket_mode;
+  server.group = options_.socket_gid;
+  // As the configuration is now: a reload counts for who connects from then on.
+  server.authorise = [this](const ipc::Credentials& who) {
+    return options_.access.tier_of(who, ::geteuid());
+  };
+  methods_.set_way_to([this](ipc::Tier tier) { return options_.access.way_to(tier); });
   server_ = std::make_unique<ipc::Server>(io_.get_executor(), methods_, server);
 }
 

@@ -8,8 +8,9 @@
 #include <fmt/ranges.h>
 
 #include "base/line_file.hpp"
+#include "daemon/access_options.hpp"
 #include "daemon/folders.hpp"
-#include "daemon/option_sources.hpp"
+#include "daemon/option_reader.hpp"
 #include "net/relay_tls.hpp"
 #include "proto/relay_frames.hpp"
 
@@ -18,6 +19,7 @@ namespace {
 
 using base::Error;
 using base::Result;
+using Reader = OptionReader;
 
 constexpr std::size_t kMaxRelays = 3;
 // Each is asked for an allocation by each connection.
@@ -27,6 +29,20 @@ constexpr OptionRow kTable[] = {
     {"config", "FILE", false, true, "", "configuration file; without it the usual places are tried"},
     {"state-dir", "DIR", false, false, "", "folder of the key and the database"},
     {"socket", "PATH", false, false, "", "Unix socket of the API"},
+    {"socket-mode", "MODE", false, false, "",
+     "who reaches the socket: 0600, this user; 0660, socket-group too; 0666, all. Without it 0600, for a "
+     "system "
+     "service 0660"},
+    {"socket-group", "GROUP", false, false, "",
+     "group of the socket, a name or a number; without it the process's own, for a system service p2pd"},
+    {"read-user", "USER", true, false, "", "user, a name or a number, that may look at everything", true},
+    {"read-group", "GROUP", true, false, "", "group whose members may do so", true},
+    {"operate-user", "USER", true, false, "", "user that may also connect, send and receive", true},
+    {"operate-group", "GROUP", true, false, "",
+     "group whose members may do so; without it none, for a system service p2pd", true},
+    {"admin-user", "USER", true, false, "", "user that may also change the address book and the daemon",
+     true},
+    {"admin-group", "GROUP", true, false, "", "group whose members may do so", true},
     {"relay", "URL", true, false, "", "relay to stay connected to, ws:// or wss://; at most 3", true},
     {"relay-ca", "FILE", false, false, "",
      "PEM file of the authorities that relays' certificates are checked against, "
@@ -66,42 +82,6 @@ constexpr OptionRow kTable[] = {
 Error invalid(std::string why) {
   return {make_error_code(boost::system::errc::invalid_argument), std::move(why)};
 }
-
-// Typed access to the merged values. What is wrong is collected, so that one look at the errors mends all.
-class Reader {
- public:
-  explicit Reader(OptionSources& sources) : sources_(sources) {}
-
-  // The empty value is an option's default.
-  [[nodiscard]] std::vector<OptionValue> list(std::string_view name) const {
-    const auto found = sources_.values.find(name);
-    std::vector<OptionValue> out;
-    if (found == sources_.values.end()) return out;
-    for (const OptionValue& value : found->second) {
-      if (!value.text.empty()) out.push_back(value);
-    }
-    return out;
-  }
-  [[nodiscard]] std::optional<OptionValue> one(std::string_view name) const {
-    auto values = list(name);
-    if (values.empty()) return std::nullopt;
-    return std::move(values.front());
-  }
-  void choice(std::string_view name, std::string_view yes, std::string_view no, bool& out) {
-    const auto value = one(name);
-    if (!value) return;
-    if (value->text != yes && value->text != no)
-      return wrong(*value, fmt::format("{} is '{}'; it can be {} or {}", name, value->text, yes, no));
-    out = value->text == yes;
-  }
-  void wrong(const OptionValue& value, std::string_view why) {
-    sources_.errors.push_back(fmt::format("{}: {}", value.place, why));
-  }
-  void wrong(std::string why) { sources_.errors.push_back(std::move(why)); }
-
- private:
-  OptionSources& sources_;
-};
 
 // The first entry counts, so that the relay's own token file is good here too.
 Result<std::string> read_token(const std::string& file) {
@@ -238,6 +218,7 @@ Options interpret(OptionSources& sources) {
   Options out;
   out.files = sources.files;
   read_places(reader, out);
+  read_access(reader, out);
   read_files(reader, out);
   read_network(reader, out);
   out.direct = !out.proxy;
@@ -336,6 +317,9 @@ std::vector<Setting> settings(const Options& options) {
   };
   out.push_back({"state-dir", {options.state_dir.string()}});
   out.push_back({"socket", {options.socket.string()}});
+  out.push_back({"socket-mode", {fmt::format("{:04o}", options.socket_mode)}});
+  out.push_back({"socket-group", given(options.socket_group)});
+  for (Setting& setting : access_settings(options.access)) out.push_back(std::move(setting));
   out.push_back({"relay", texts(options.relays)});
   out.push_back({"relay-ca", given(options.relay_ca)});
   out.push_back({"relay-token-file", given(options.relay_token_file)});

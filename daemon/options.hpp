@@ -14,6 +14,7 @@
 #include "base/result.hpp"
 #include "daemon/host_port.hpp"
 #include "daemon/turn_options.hpp"
+#include "ipc/access.hpp"
 #include "net/proxy_url.hpp"
 #include "net/relay_url.hpp"
 
@@ -27,6 +28,10 @@ struct Options {
   std::uint64_t file_quota = 256ULL << 30;    // bytes a peer may send in a day and have unfinished
   std::uint64_t disk_reserve = 256ULL << 20;  // bytes that received files leave free
   bool system_service = false;                // the system's folders are used, not a user's
+  ipc::AccessRules access;                    // who besides this user and root may use the socket
+  mode_t socket_mode = 0600;
+  std::string socket_group;  // as it was named; empty: the process's own
+  std::optional<gid_t> socket_gid;
   std::vector<net::RelayUrl> relays;
   std::string relay_ca;
   std::size_t relay_ca_content = 0;  // a hash of what is in the file, to see that it changed

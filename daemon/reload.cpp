@@ -28,6 +28,7 @@ ReloadPlan plan_reload(const Options& now, const Options& read) {
   ReloadPlan plan{.next = now, .changed = {}, .needs_restart = {}};
   // The rows of the table that are `live`, and no others.
   plan.next.files = read.files;
+  plan.next.access = read.access;
   plan.next.relays = read.relays;
   plan.next.relay_ca = read.relay_ca;
   plan.next.relay_ca_content = read.relay_ca_content;

@@ -90,8 +90,11 @@ json home_json(const std::vector<RelayHub::Status>& relays) {
   return {{"url", nullptr}, {"state", "offline"}, {"rtt_ms", nullptr}};
 }
 
-void hello(Node& node, const Request&, Responder responder) {
-  responder.ok({{"peer_id", node.id().text()}, {"version", P2PD_VERSION}, {"api", 1}});
+void hello(Node& node, const Request& request, Responder responder) {
+  responder.ok({{"peer_id", node.id().text()},
+                {"version", P2PD_VERSION},
+                {"api", 1},
+                {"tier", to_string(request.client().tier)}});
 }
 
 }  // namespace
@@ -125,7 +128,8 @@ void add_daemon_methods(ipc::MethodTable& table, Node& node) {
                    .result = "who answers",
                    .fields = {{"peer_id", Type::text, "this machine's peer ID"},
                               {"version", Type::text, "p2pd's version"},
-                              {"api", Type::integer, "the API's version, 1"}},
+                              {"api", Type::integer, "the API's version, 1"},
+                              {"tier", Type::text, "what this client may do: read, operate or admin"}},
                    .handler = [&node](Request request, Responder responder) {
                      hello(node, request, std::move(responder));
                    }});

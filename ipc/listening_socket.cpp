@@ -49,16 +49,36 @@ Result<sockaddr_un> address_of(const std::string& path) {
 
 Error system_error(const std::string& doing) { return base::errno_error(errno, doing); }
 
-Result<Descriptor> open_folder(const std::string& folder) {
+Error group_error(gid_t group, const std::string& path) {
+  return system_error(
+      "cannot give " + path + " to the group " + std::to_string(group) +
+      " (only root and members of a group can; for a service, set Group= by `systemctl edit p2pd`)");
+}
+
+// A folder that was just made lets in whom the socket is for.
+Result<> open_up(const Descriptor& folder, const std::string& path, mode_t socket,
+                 std::optional<gid_t> group) {
+  mode_t mode = 0700;
+  if ((socket & 0060) != 0) mode |= 0050;
+  if ((socket & 0006) != 0) mode |= 0055;
+  if (group && ::fchown(folder.get(), static_cast<uid_t>(-1), *group) != 0) return group_error(*group, path);
+  if (::fchmod(folder.get(), mode) != 0) return system_error("cannot set the mode of the folder " + path);
+  return {};
+}
+
+Result<Descriptor> open_folder(const std::string& folder, mode_t socket, std::optional<gid_t> group) {
   // Only the last part is made: anything above it is someone's decision.
-  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
-    return system_error("cannot make the folder " + folder);
+  const bool made = ::mkdir(folder.c_str(), 0700) == 0;
+  if (!made && errno != EEXIST) return system_error("cannot make the folder " + folder);
   Descriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd) return system_error("cannot open the folder " + folder);
   struct stat about {};
   if (::fstat(fd.get(), &about) != 0) return system_error("cannot look at the folder " + folder);
   if (about.st_uid != ::geteuid()) return Error(SocketError::folder_not_ours, folder);
   if ((about.st_mode & (S_IWGRP | S_IWOTH)) != 0) return Error(SocketError::folder_writable, folder);
+  if (made) {
+    if (auto opened = open_up(fd, folder, socket, group); !opened) return opened.error();
+  }
   return fd;
 }
 
@@ -103,13 +123,20 @@ Result<> clear_place(const Descriptor& folder, const std::string& name, const so
   return {};
 }
 
-Result<> bind_and_listen(const Descriptor& socket, const sockaddr_un& address, mode_t mode) {
+Result<> bind_and_listen(const Descriptor& socket, const sockaddr_un& address, mode_t mode,
+                         std::optional<gid_t> group) {
   const std::string path = address.sun_path;
   const mode_t before = ::umask(static_cast<mode_t>(~mode & 0777));
   const int bound = ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address));
   const int bind_errno = errno;
   ::umask(before);
   if (bound != 0) return base::errno_error(bind_errno, "cannot bind the socket " + path);
+  // Nobody can connect before listen().
+  if (group && ::lchown(path.c_str(), static_cast<uid_t>(-1), *group) != 0) {
+    Error why = group_error(*group, path);
+    ::unlink(path.c_str());
+    return why;
+  }
   if (::listen(socket.get(), 128) != 0) return system_error("cannot listen on the socket " + path);
   return {};
 }
@@ -121,7 +148,8 @@ boost::system::error_code make_error_code(SocketError error) {
   return {static_cast<int>(error), category};
 }
 
-Result<ListeningSocket> ListeningSocket::open(const std::string& path, mode_t mode) {
+Result<ListeningSocket> ListeningSocket::open(const std::string& path, mode_t mode,
+                                              std::optional<gid_t> group) {
   const Result<sockaddr_un> address = address_of(path);
   if (!address) return address.error();
   const std::filesystem::path whole(path);
@@ -129,7 +157,7 @@ Result<ListeningSocket> ListeningSocket::open(const std::string& path, mode_t mo
   ListeningSocket out;
   out.name_ = whole.filename().string();
 
-  Result<Descriptor> folder = open_folder(parent);
+  Result<Descriptor> folder = open_folder(parent, mode, group);
   if (!folder) return folder.error();
   out.folder_ = std::move(*folder);
   Result<Descriptor> lock = take_lock(out.folder_, out.name_, path);
@@ -139,7 +167,7 @@ Result<ListeningSocket> ListeningSocket::open(const std::string& path, mode_t mo
   if (!cleared) return cleared.error();
   Result<Descriptor> socket = stream_socket();
   if (!socket) return socket.error();
-  const Result<> bound = bind_and_listen(*socket, *address, mode);
+  const Result<> bound = bind_and_listen(*socket, *address, mode, group);
   if (!bound) return bound.error();
   out.socket_ = std::move(*socket);
 

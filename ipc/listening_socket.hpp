@@ -4,6 +4,7 @@
 // file stays.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include <boost/system/error_code.hpp>
@@ -27,7 +28,8 @@ enum class SocketError {
 class ListeningSocket {
  public:
   // Errors: SocketError, or the system's with what was being done.
-  [[nodiscard]] static base::Result<ListeningSocket> open(const std::string& path, mode_t mode);
+  [[nodiscard]] static base::Result<ListeningSocket> open(const std::string& path, mode_t mode,
+                                                          std::optional<gid_t> group = std::nullopt);
 
   ListeningSocket(ListeningSocket&&) noexcept = default;
   ListeningSocket& operator=(ListeningSocket&&) = delete;

@@ -8,6 +8,7 @@
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
+#include "ipc/access.hpp"
 
 namespace p2pd::ipc {
 namespace {
@@ -154,7 +155,9 @@ std::string describe(Type type) {
 }
 
 MethodTable::MethodTable(std::string title, std::string version)
-    : title_(std::move(title)), version_(std::move(version)) {
+    : title_(std::move(title)),
+      version_(std::move(version)),
+      way_to_([](Tier tier) { return AccessRules().way_to(tier); }) {
   Method method;
   method.name = "rpc.discover";
   method.tier = Tier::read;
@@ -183,7 +186,8 @@ void MethodTable::call(std::string_view name, Request request, Responder respond
   if (request.client().tier < method->tier) {
     return responder.error(ErrorCode::not_permitted,
                            method->name + " needs the tier " + std::string(to_string(method->tier)) +
-                               ", you have " + std::string(to_string(request.client().tier)));
+                               ", you have " + std::string(to_string(request.client().tier)) + ": " +
+                               way_to(method->tier));
   }
   std::string wrong = check_params(*method, request.params());
   if (!wrong.empty()) return responder.error(ErrorCode::invalid_params, std::move(wrong));

@@ -4,6 +4,7 @@
 // Outlives the Server that uses it.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -64,6 +65,10 @@ class MethodTable {
   MethodTable(const MethodTable&) = delete;
   MethodTable& operator=(const MethodTable&) = delete;
 
+  // How whoever is refused can get a tier: the end of a sentence. Called with each refusal, as it may change.
+  void set_way_to(std::function<std::string(Tier)> way_to) { way_to_ = std::move(way_to); }
+  [[nodiscard]] std::string way_to(Tier tier) const { return way_to_(tier); }
+
   // Asserts that the name is new and the row has a handler.
   void add(Method method);
   [[nodiscard]] const std::vector<Method>& methods() const { return methods_; }
@@ -81,6 +86,7 @@ class MethodTable {
   std::string title_;
   std::string version_;
   std::vector<Method> methods_;
+  std::function<std::string(Tier)> way_to_;
 };
 
 }  // namespace p2pd::ipc

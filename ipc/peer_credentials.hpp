@@ -1,10 +1,11 @@
 // Who is at the other end of a connected Unix socket, as the kernel says. One file a platform:
-// peer_credentials_linux.cpp (SO_PEERCRED) and peer_credentials_other.cpp (getpeereid). Any thread.
+// peer_credentials_linux.cpp (SO_PEERCRED, SO_PEERGROUPS) and peer_credentials_other.cpp (getpeereid, which
+// tells no supplementary groups). Any thread.
 #pragma once
 
 #include <optional>
 
-#include "ipc/server.hpp"
+#include "ipc/access.hpp"
 
 namespace p2pd::ipc {
 

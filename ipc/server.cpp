@@ -24,10 +24,7 @@ using asio::local::stream_protocol;
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
-std::optional<Tier> owner_and_root(const Credentials& who) {
-  if (who.uid == ::geteuid() || who.uid == 0) return Tier::admin;
-  return std::nullopt;
-}
+std::optional<Tier> owner_and_root(const Credentials& who) { return AccessRules().tier_of(who, ::geteuid()); }
 
 base::Descriptor open_reserve() { return base::Descriptor(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
@@ -52,7 +49,8 @@ class Server::Impl {
   }
 
   base::Result<> start() {
-    base::Result<ListeningSocket> opened = ListeningSocket::open(options_.path, options_.mode);
+    base::Result<ListeningSocket> opened =
+        ListeningSocket::open(options_.path, options_.mode, options_.group);
     if (!opened) return opened.error();
     listening_ = std::make_unique<ListeningSocket>(std::move(*opened));
     acceptor_.assign(stream_protocol(), listening_->take().release());
@@ -127,9 +125,10 @@ class Server::Impl {
     if (!tier) {
       base::log::warn("ipc", "client refused: not permitted",
                       {{"uid", who ? std::to_string(who->uid) : "unknown"}});
-      return refuse(socket,
-                    {ErrorCode::not_permitted,
-                     "this p2pd serves another user: run p2pctl as the user that started it, or as root"});
+      return refuse(socket, {ErrorCode::not_permitted,
+                             "this p2pd is not for " +
+                                 (who ? "uid " + std::to_string(who->uid) : std::string("unknown users")) +
+                                 ": " + methods_.way_to(Tier::read)});
     }
     if (clients_.size() >= options_.max_clients) {
       base::log::warn("ipc", "client refused: too many", {{"clients", clients_.size()}});
@@ -137,7 +136,8 @@ class Server::Impl {
                                                   " clients already: close one and try again"});
     }
     const ClientId id{++last_client_};
-    base::log::debug("ipc", "client connected", {{"client", last_client_}, {"uid", who->uid}});
+    base::log::debug("ipc", "client connected",
+                     {{"client", last_client_}, {"uid", who->uid}, {"tier", to_string(*tier)}});
     const auto session = std::make_shared<Session>(std::move(socket), methods_, options_,
                                                    ClientInfo{id, who->uid, who->gid, *tier});
     clients_[id] = {session, 3};

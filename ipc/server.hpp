@@ -17,20 +17,16 @@
 #include <sys/stat.h>
 
 #include "base/result.hpp"
+#include "ipc/access.hpp"
 #include "ipc/codec.hpp"
 #include "ipc/method_table.hpp"
 
 namespace p2pd::ipc {
 
-// What the kernel says about the other end.
-struct Credentials {
-  uid_t uid = 0;
-  gid_t gid = 0;
-};
-
 struct ServerOptions {
   std::string path;
-  mode_t mode = 0600;  // of the socket, set by umask before bind
+  mode_t mode = 0600;          // of the socket, set by umask before bind
+  std::optional<gid_t> group;  // of the socket, where it is not to be the process's own
   std::size_t max_clients = 64;
   std::size_t max_line = kMaxLine;
   std::size_t max_outstanding = 128;  // unanswered requests a connection; above it nothing is read from it
@@ -54,8 +50,8 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Takes PATH.lock, makes the folder (0700) when only the last part is missing, checks it, removes the
-  // socket of a dead daemon, binds and starts accepting. Errors are sentences with a next step.
+  // Takes PATH.lock, makes the folder (as open as the socket) when only the last part is missing, checks it,
+  // removes the socket of a dead daemon, binds and starts accepting. Errors are sentences with a next step.
   [[nodiscard]] base::Result<> start();
   // Accepts no more, answers what has started, closes every client, removes the socket.
   [[nodiscard]] boost::asio::awaitable<void> stop();

@@ -16,10 +16,22 @@ Options running() {
   return out;
 }
 
+void grant(Options& out, ipc::Tier tier, ipc::Grant::To to) {
+  out.access.grants.push_back({tier, to, 7, "7"});
+}
+
 // Another value for each option that a file can hold.
 const std::map<std::string_view, void (*)(Options&)> kChanges{
     {"state-dir", [](Options& out) { out.state_dir = "/other"; }},
     {"socket", [](Options& out) { out.socket = "/other"; }},
+    {"socket-mode", [](Options& out) { out.socket_mode = 0666; }},
+    {"socket-group", [](Options& out) { out.socket_group = "7"; }},
+    {"read-user", [](Options& out) { grant(out, ipc::Tier::read, ipc::Grant::To::user); }},
+    {"read-group", [](Options& out) { grant(out, ipc::Tier::read, ipc::Grant::To::group); }},
+    {"operate-user", [](Options& out) { grant(out, ipc::Tier::operate, ipc::Grant::To::user); }},
+    {"operate-group", [](Options& out) { grant(out, ipc::Tier::operate, ipc::Grant::To::group); }},
+    {"admin-user", [](Options& out) { grant(out, ipc::Tier::admin, ipc::Grant::To::user); }},
+    {"admin-group", [](Options& out) { grant(out, ipc::Tier::admin, ipc::Grant::To::group); }},
     {"relay", [](Options& out) { out.relays.pop_back(); }},
     {"relay-ca", [](Options& out) { out.relay_ca = "/ca.pem"; }},
     {"relay-token-file", [](Options& out) { out.relay_token_file = "/token"; }},

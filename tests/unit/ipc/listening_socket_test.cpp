@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "tests/fakes/api_server.hpp"
 #include "tests/fakes/raw_client.hpp"
@@ -32,6 +33,40 @@ TEST_F(ListeningSocketTest, MakesTheLastFolderForUsAlone) {
   ASSERT_EQ(::stat((folder_ / "new").c_str(), &about), 0);
   EXPECT_EQ(about.st_mode & 0777U, 0700U);
   EXPECT_NO_THROW(RawClient client(path));
+}
+
+TEST_F(ListeningSocketTest, AFolderThatItMakesIsAsOpenAsTheSocket) {
+  const mode_t before = ::umask(077);
+  for (const auto& [socket_mode, folder_mode] : {std::pair{0660U, 0750U}, std::pair{0666U, 0755U}}) {
+    const std::string folder = folder_ / std::to_string(socket_mode);
+    const auto socket = ListeningSocket::open(folder + "/p2pd.sock", socket_mode, ::getegid());
+    EXPECT_TRUE(socket) << socket.error().message();
+    struct stat about {};
+    EXPECT_EQ(::stat(folder.c_str(), &about), 0);
+    EXPECT_EQ(about.st_mode & 0777U, folder_mode);
+    EXPECT_EQ(::stat((folder + "/p2pd.sock").c_str(), &about), 0);
+    EXPECT_EQ(about.st_mode & 0777U, socket_mode);
+    EXPECT_EQ(about.st_gid, ::getegid());
+  }
+  ::umask(before);
+}
+
+TEST_F(ListeningSocketTest, AFolderThatIsThereKeepsItsMode) {
+  ASSERT_EQ(::mkdir((folder_ / "there").c_str(), 0711), 0);
+  const auto socket = ListeningSocket::open(folder_ / "there/p2pd.sock", 0660);
+  ASSERT_TRUE(socket) << socket.error().message();
+  struct stat about {};
+  ASSERT_EQ(::stat((folder_ / "there").c_str(), &about), 0);
+  EXPECT_EQ(about.st_mode & 0777U, 0711U);
+}
+
+TEST_F(ListeningSocketTest, AGroupThatCannotBeGivenLeavesNoSocket) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root can give everything to everybody";
+  ASSERT_EQ(::mkdir((folder_ / "there").c_str(), 0700), 0);
+  const auto socket = ListeningSocket::open(folder_ / "there/p2pd.sock", 0660, gid_t{0});
+  ASSERT_FALSE(socket);
+  EXPECT_NE(socket.error().message().find("to the group 0"), std::string::npos) << socket.error().message();
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "there/p2pd.sock"));
 }
 
 TEST_F(ListeningSocketTest, MakesNoFoldersAboveThat) {

@@ -71,6 +71,9 @@ TEST_F(ServerLimitsTest, RefusesUsersItDoesNotServe) {
   ServerOptions options;
   options.authorise = [](const Credentials& who) -> std::optional<Tier> {
     EXPECT_EQ(who.uid, ::geteuid());
+    std::vector<gid_t> groups(65536);
+    groups.resize(static_cast<std::size_t>(::getgroups(static_cast<int>(groups.size()), groups.data())));
+    EXPECT_EQ(who.groups, groups);
     return std::nullopt;
   };
   start(std::move(options));
@@ -85,7 +88,10 @@ TEST_F(ServerLimitsTest, HoldsClientsToTheirTier) {
   start(std::move(options));
   RawClient client(path());
   client.send_line(request(1, "echo", {{"text", "x"}}));  // admin, as rows are by default
-  EXPECT_EQ(code(client.line()), ErrorCode::not_permitted);
+  const Answer refused = answer(client.line());
+  ASSERT_TRUE(refused.error);
+  EXPECT_EQ(refused.error->code, ErrorCode::not_permitted);
+  EXPECT_THAT(refused.error->message, ::testing::HasSubstr("admin-user or admin-group"));
   client.send_line(request(1, "rpc.discover"));
   EXPECT_FALSE(answer(client.line()).error);
 }
