@@ -135,13 +135,13 @@ std::string explain_why(const json& value) {
       Row{"disabled", "switched off here, see `direct` in p2pd.conf and `p2pctl peer list`"},
       Row{"peer_disabled", "switched off at the peer"},
       Row{"proxy", "a proxy is in use"},
-      Row{"udp_blocked", "this network lets no UDP through"},
+      Row{"udp_blocked", "one of the two networks lets no UDP through"},
       Row{"no_candidates", "no usable address was found"},
       Row{"checks_failed", "no pair of addresses answered"},
       Row{"symmetric_nat", "the NATs give each destination another address"},
       Row{"no_hairpin", "both are behind one NAT, which does not loop packets back"},
-      Row{"path_flapping", "the direct path kept breaking"},
-      Row{"cooldown", "the direct path broke, it is tried again in a while"},
+      Row{"path_flapping", "the direct path broke twice, it is being tried again"},
+      Row{"cooldown", "the direct path kept breaking and rests for ten minutes"},
   };
   const std::string reason = word(value);
   // A reason may carry details after its word.

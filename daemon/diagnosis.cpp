@@ -75,19 +75,25 @@ Words symmetric_nat(const DiagnosisFacts& facts) {
       "server"};
 }
 
+// Both networks are known, and no kind of address is common to them.
+bool apart(const DiagnosisFacts& facts) {
+  return facts.there && !reaches(facts.here.ipv4, facts.there->ipv4) &&
+         !reaches(facts.here.ipv6, facts.there->ipv6);
+}
+
+Words nothing_in_common(const DiagnosisFacts& facts) {
+  return {
+      fmt::format("this machine and {} have no kind of address in common: one has IPv4 only, the other IPv6",
+                  facts.peer),
+      "give one of them the other kind of address, or use a TURN server that has both"};
+}
+
 Words checks_failed(const DiagnosisFacts& facts) {
   if (!facts.there) {
     return {fmt::format("no pair of addresses answered, and {} did not tell about its network", facts.peer),
             fmt::format("run `p2pctl netcheck` at {} too; an older p2pd there cannot be asked", facts.peer)};
   }
-  const bool v4 = reaches(facts.here.ipv4, facts.there->ipv4);
-  const bool v6 = reaches(facts.here.ipv6, facts.there->ipv6);
-  if (!v4 && !v6) {
-    return {fmt::format(
-                "this machine and {} have no kind of address in common: one has IPv4 only, the other IPv6",
-                facts.peer),
-            "give one of them the other kind of address, or use a TURN server that has both"};
-  }
+  if (apart(facts)) return nothing_in_common(facts);
   return {"no pair of addresses answered, though both networks let UDP out",
           "look for a firewall on either machine that drops UDP to unknown ports, and let p2pd through"};
 }
@@ -119,6 +125,7 @@ Words of(WhyNotDirect why, const DiagnosisFacts& facts) {
     case WhyNotDirect::udp_blocked:
       return udp_blocked(facts);
     case WhyNotDirect::no_candidates:
+      if (apart(facts)) return nothing_in_common(facts);
       return {
           "no address was found that the other end could use",
           "look at `p2pctl netcheck` on both machines: they need a network and a STUN server that answers"};
@@ -132,11 +139,12 @@ Words of(WhyNotDirect why, const DiagnosisFacts& facts) {
               "router"};
     case WhyNotDirect::path_flapping:
       return {
-          "the direct path kept breaking and is left alone for ten minutes",
+          fmt::format("the direct path to {} broke twice in five minutes and is being tried again", peer),
           "look for what interrupts UDP: weak radio, a firewall with short timeouts, two uplinks in turn"};
     case WhyNotDirect::cooldown:
-      return {"the direct path broke and rests before it is tried again",
-              "wait; a change of the network, or connecting anew, tries at once"};
+      return {
+          fmt::format("the direct path to {} kept breaking and is left alone for ten minutes", peer),
+          "look for what interrupts UDP, then change the network or connect anew, which tries it at once"};
   }
   return {"the reason is not known", "run `p2pctl bundle` and ask for help"};
 }

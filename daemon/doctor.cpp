@@ -18,12 +18,15 @@ namespace p2pd::daemon {
 namespace {
 
 namespace asio = boost::asio;
+namespace log = base::log;
 using base::PeerId;
 using nlohmann::json;
+using peer::WhyNotDirect;
 using proto::ReportedCandidate;
 
 constexpr auto kOwnAge = std::chrono::seconds(30);
 constexpr auto kAnswerAge = std::chrono::seconds(60);
+constexpr auto kExamination = std::chrono::seconds(15);  // without being asked
 constexpr auto kAnswerWindow = std::chrono::seconds(10);
 constexpr int kMaxAnswers = 10;  // to one peer in that time
 
@@ -137,16 +140,46 @@ void Doctor::conclude(const Visit& visit) {
   if (visit.here) facts.here = visit.here->report();
   if (visit.there) facts.there = visit.there->report;
   const Diagnosis diagnosis = diagnose(facts);
-  visit.done({{"peer", visit.peer.text()},
-              {"name", facts.peer},
-              {"state", to_string(status.state)},
-              {"path", status.path ? json(to_string(*status.path)) : json()},
-              {"why_not_direct",
-               diagnosis.why == peer::WhyNotDirect::none ? json() : json(to_string(diagnosis.why))},
-              {"verdict", diagnosis.verdict},
-              {"advice", diagnosis.advice},
-              {"here", side_json(facts.here, visit.candidates)},
-              {"there", visit.there ? side_json(visit.there->report, visit.there->candidates) : json()}});
+  if (facts.connected) keep(visit.peer, facts.why, diagnosis.why);
+  visit.done(
+      {{"peer", visit.peer.text()},
+       {"name", facts.peer},
+       {"state", to_string(status.state)},
+       {"path", status.path ? json(to_string(*status.path)) : json()},
+       {"why_not_direct", diagnosis.why == WhyNotDirect::none ? json() : json(to_string(diagnosis.why))},
+       {"verdict", diagnosis.verdict},
+       {"advice", diagnosis.advice},
+       {"here", side_json(facts.here, visit.candidates)},
+       {"there", visit.there ? side_json(visit.there->report, visit.there->candidates) : json()}});
+}
+
+void Doctor::on_why_not_direct(const PeerId& peer, WhyNotDirect why) {
+  if (node_.book().find(peer) == nullptr) return;
+  reasons_[peer] = {why, why};
+  publish(peer, why);
+  // Behind these two there may be something more exact (refine()).
+  if (why == WhyNotDirect::checks_failed || why == WhyNotDirect::no_candidates)
+    examine(peer, kExamination, [](const json&) {});
+}
+
+void Doctor::keep(const PeerId& peer, WhyNotDirect told, WhyNotDirect found) {
+  const auto known = reasons_.find(peer);
+  if (known == reasons_.end() || known->second.told != told || known->second.exact == found) return;
+  known->second.exact = found;
+  publish(peer, found);
+}
+
+void Doctor::publish(const PeerId& peer, WhyNotDirect why) {
+  log::debug("peer", "why not direct", {{"peer", peer}, {"why", to_string(why)}});
+  const json word = why == WhyNotDirect::none ? json() : json(to_string(why));
+  node_.events().publish("peer", "why_not_direct",
+                         {{"id", peer.text()}, {"name", node_.name_of(peer)}, {"why_not_direct", word}},
+                         peer.text());
+}
+
+WhyNotDirect Doctor::refined(const PeerId& peer, WhyNotDirect why) const {
+  const auto found = reasons_.find(peer);
+  return found == reasons_.end() || found->second.told != why ? why : found->second.exact;
 }
 
 void Doctor::on_net_report(const PeerId& peer, const proto::ControlNetReport& report) {
@@ -175,7 +208,7 @@ void Doctor::answer(const PeerId& peer, std::uint64_t id, const peer::PeerStatus
   };
   const KnownPeer* known = node_.book().find(peer);
   if (known == nullptr) return;
-  if (!node_.options().direct || !known->direct || status.why_not_direct == peer::WhyNotDirect::disabled) {
+  if (!node_.options().direct || !known->direct || status.why_not_direct == WhyNotDirect::disabled) {
     proto::ControlNetReport silent;
     silent.id = id;
     silent.report.direct = false;

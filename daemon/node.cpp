@@ -317,6 +317,7 @@ void Node::peer_removed(const PeerId& id) {
   book_.erase(id);
   hub_->remove_peer(id);
   board_->forget(id);
+  doctor_->forget(id);
   files_->forget(id);
   plane_of(id).post([id](DataPlane& plane) { plane.remove(id, net::CloseCode::removed); });
 }

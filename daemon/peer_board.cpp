@@ -178,6 +178,11 @@ void PeerBoard::on_quality(const PeerId& peer, const peer::PeerQuality& quality)
     store_.set_quality(found->second.id, stored_quality(quality));
 }
 
+void PeerBoard::on_why_not_direct(const PeerId& peer, peer::WhyNotDirect why) {
+  if (doctor_ != nullptr) doctor_->on_why_not_direct(peer, why);
+  wake(peer);
+}
+
 void PeerBoard::on_net_question(const PeerId& peer, std::uint64_t id) {
   if (doctor_ != nullptr) doctor_->on_net_question(peer, id);
 }

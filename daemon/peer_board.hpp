@@ -17,6 +17,7 @@ namespace p2pd::daemon {
 // What peers say to each other about their networks.
 class NetTalk {
  public:
+  virtual void on_why_not_direct(const base::PeerId& peer, peer::WhyNotDirect why) = 0;
   virtual void on_net_question(const base::PeerId& peer, std::uint64_t id) = 0;
   virtual void on_net_report(const base::PeerId& peer, const proto::ControlNetReport& report) = 0;
 
@@ -52,6 +53,7 @@ class PeerBoard final : public peer::PeerObserver {
   void on_state_changed(const base::PeerId& peer, std::string_view state, std::string_view reason) override;
   void on_path_changed(const base::PeerId& peer, peer::PathKind from, peer::PathKind to,
                        peer::WhyNotDirect why, std::string_view reason) override;
+  void on_why_not_direct(const base::PeerId& peer, peer::WhyNotDirect why) override;
   void on_established(const base::PeerId& peer, base::Duration to_relay) override;
   void on_direct(const base::PeerId& peer, peer::PathKind kind, base::Duration since_dial,
                  const net::IcePair& pair) override;

@@ -19,6 +19,10 @@ void PostedObserver::on_path_changed(const PeerId& peer, peer::PathKind from, pe
   });
 }
 
+void PostedObserver::on_why_not_direct(const PeerId& peer, peer::WhyNotDirect why) {
+  boost::asio::post(executor_, [this, peer, why] { target_.on_why_not_direct(peer, why); });
+}
+
 void PostedObserver::on_established(const PeerId& peer, base::Duration to_relay) {
   boost::asio::post(executor_, [this, peer, to_relay] { target_.on_established(peer, to_relay); });
 }

@@ -16,6 +16,7 @@ class PostedObserver final : public peer::PeerObserver {
   void on_state_changed(const base::PeerId& peer, std::string_view state, std::string_view reason) override;
   void on_path_changed(const base::PeerId& peer, peer::PathKind from, peer::PathKind to,
                        peer::WhyNotDirect why, std::string_view reason) override;
+  void on_why_not_direct(const base::PeerId& peer, peer::WhyNotDirect why) override;
   void on_established(const base::PeerId& peer, base::Duration to_relay) override;
   void on_direct(const base::PeerId& peer, peer::PathKind kind, base::Duration since_dial,
                  const net::IcePair& pair) override;

@@ -87,12 +87,12 @@ class ConnectWait : public std::enable_shared_from_this<ConnectWait> {
   }
 
   void succeed(const peer::PeerStatus& status) {
-    const bool direct = status.why_not_direct == peer::WhyNotDirect::none;
+    const peer::WhyNotDirect why = node_.doctor().refined(peer_, status.why_not_direct);
     responder_.ok({{"peer", peer_json(node_, peer_, status)},
                    {"path", status.path ? json(to_string(*status.path)) : json()},
                    {"to_relay_ms", ms_or_null(status.to_relay)},
                    {"to_direct_ms", ms_or_null(status.to_direct)},
-                   {"why_not_direct", direct ? json() : json(to_string(status.why_not_direct))}});
+                   {"why_not_direct", why == peer::WhyNotDirect::none ? json() : json(to_string(why))}});
     finish();
   }
 

@@ -100,7 +100,9 @@ void hello(Node& node, const Request& request, Responder responder) {
 }  // namespace
 
 json peer_json(Node& node, const base::PeerId& id, const peer::PeerStatus& status) {
-  return to_json(*node.book().find(id), status, node.relays().presence(id), node.board().waiting(id));
+  peer::PeerStatus shown = status;
+  shown.why_not_direct = node.doctor().refined(id, status.why_not_direct);
+  return to_json(*node.book().find(id), shown, node.relays().presence(id), node.board().waiting(id));
 }
 
 void status_snapshot(Node& node, std::function<void(const json&)> done) {

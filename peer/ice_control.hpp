@@ -54,8 +54,11 @@ class IceControl {
   // Proposes the next generation at once, or after the schedule's wait.
   void restart(std::string_view reason, base::TimePoint now);
   void restart_later(std::string_view reason, base::TimePoint now);
-  // Something changed: the next tries are quick again.
-  void reset_schedule() { schedule_.reset(); }
+  // Something changed: the next tries are quick again, and the last failure says nothing about them.
+  void reset_schedule() {
+    schedule_.reset();
+    failure_.reset();
+  }
   void stop();
   [[nodiscard]] bool running() const { return agent_ != nullptr; }
 

@@ -258,6 +258,17 @@ void Peer::Impl::tell_quality() {
   if (current_ != nullptr) observer_.on_quality(config_.peer, quality());
 }
 
+void Peer::Impl::tell_why_not_direct() {
+  if (current_ == nullptr) {
+    told_why_.reset();
+    return;
+  }
+  const WhyNotDirect why = current_->why_not_direct();
+  if (told_why_ == why) return;
+  told_why_ = why;
+  observer_.on_why_not_direct(config_.peer, why);
+}
+
 PeerQuality Peer::Impl::quality() const {
   PeerQuality out = current_->quality();
   for (std::size_t i = 0; i < kPathKinds; ++i) {

@@ -78,6 +78,7 @@ class Peer::Impl final : private SessionHost {
   void tell_state(PeerState before, std::string_view reason);
   [[nodiscard]] PeerQuality quality() const;
   void tell_quality();
+  void tell_why_not_direct();
   [[nodiscard]] bool direct_allowed() const { return config_.direct_allowed && direct_allowed_once_; }
   void send_ping(Ping& ping);
   void fail_pings(PeerError error);
@@ -154,6 +155,7 @@ class Peer::Impl final : private SessionHost {
   std::uint64_t current_kept_ = 0;
   InboundGate gate_;
   std::optional<std::uint64_t> peer_instance_;
+  std::optional<WhyNotDirect> told_why_;
   bool replaced_ = false;  // current_ took another's place, and its hello has not told why
 
   std::optional<Check> check_;

@@ -49,6 +49,7 @@ void Peer::Impl::settle() {
   reap();
   update_deadline();
   path_clock_.move_to(current_ == nullptr ? std::nullopt : std::optional(current_->path()), now());
+  tell_why_not_direct();
   if (shut_down_) end_shut_down();
 }
 

@@ -84,6 +84,8 @@ class PeerObserver {
   // `why` and `reason` as they are after the change.
   virtual void on_path_changed(const base::PeerId& peer, PathKind from, PathKind to, WhyNotDirect why,
                                std::string_view reason) = 0;
+  // The reason why the connection is not direct became another one; `none`: it is direct.
+  virtual void on_why_not_direct(const base::PeerId&, WhyNotDirect) {}
   virtual void on_established(const base::PeerId& peer, base::Duration to_relay) = 0;
   virtual void on_direct(const base::PeerId& peer, PathKind kind, base::Duration since_dial,
                          const net::IcePair& pair) = 0;

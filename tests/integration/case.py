@@ -18,6 +18,29 @@ class LabCase(unittest.TestCase):
         harness.introduce(alice, bob)
         return alice, bob, relays
 
+    def stun_relay(self):
+        """A relay with two STUN addresses: RFC 5780."""
+        host = self.lab.host("relay")
+        second = "127.0.0.2"
+        if host.holder:
+            second = "10.77.0.201"
+            host.run("ip", "addr", "add", f"{second}/24", "dev", "eth0")
+        return self.lab.relay(arguments=["--stun-listen", f"{second}:0"])
+
+    def place_behind(self, name, router_name, nat, forward=""):
+        """A host in a network of its own, behind a router with this source NAT and this rule for what it forwards."""
+        router, inside = self.lab.host(router_name), self.lab.host(name)
+        inside.run("ip", "link", "del", "eth0")
+        inside.run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "lan", "netns", str(router.holder.pid))
+        for host, device, address in ((inside, "eth0", "192.168.7.2"), (router, "lan", "192.168.7.1")):
+            host.run("ip", "addr", "add", f"{address}/24", "dev", device)
+            host.run("ip", "link", "set", device, "up")
+        inside.run("ip", "route", "add", "default", "via", "192.168.7.1")
+        router.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        router.run("nft", "table ip nat { chain out { type nat hook postrouting priority srcnat; oifname eth0 " + nat + "; }; }")
+        router.run("nft", "table inet rules { chain through { type filter hook forward priority 0; " + forward + "}; }")
+        return inside
+
     def says_no(self, daemon, status, words, *arguments, **options):
         """p2pctl refuses: with this exit status, one line on stderr holding these words, nothing on stdout."""
         done = daemon.ctl(*arguments, check=False, **options)

@@ -1,5 +1,6 @@
 """doctor: both ends' networks in one verdict."""
-from case import LabCase, main
+import harness
+from case import LabCase, main, needs_namespaces
 
 
 class Doctor(LabCase):
@@ -46,6 +47,23 @@ class Doctor(LabCase):
         relay.kill()
         alice.wait_log("relay: ", "the relay's end")
         self.assertIn("not connected with bob", alice.json("doctor", "bob")["verdict"])
+
+    @needs_namespaces
+    def test_two_symmetric_nats_are_found_and_named(self):
+        relay = self.stun_relay()
+        alice, bob = (self.lab.daemon(self.place_behind(name, f"router-{name}", "masquerade random").name, [relay])
+                      for name in ("alice", "bob"))
+        harness.introduce(alice, bob)
+        with alice.follow("--json", "watch") as next_event:
+            alice.ctl("connect", "bob")
+            # Both networks are checked without being asked, once ICE has given up.
+            while '"why_not_direct":"symmetric_nat"' not in next_event():
+                pass
+        self.assertEqual(alice.peer("bob")["why_not_direct"], "symmetric_nat")
+        found = alice.json("doctor", "bob")
+        self.assertEqual(found["why_not_direct"], "symmetric_nat")
+        self.assertIn("here: symmetric; at bob: symmetric", found["verdict"])
+        self.assertIn("open a port", found["advice"])
 
     def test_wrong_input(self):
         alice, _, _ = self.pair()

@@ -1,32 +1,10 @@
 """The network check against real NATs: nftables on a router between the daemon and two-address STUN servers."""
 from case import LabCase, main, needs_namespaces
 
-OUTSIDE = "10.77.0.201"  # the relay's second address
-
 
 class Netcheck(LabCase):
-    def servers(self):
-        """A relay with two STUN addresses: RFC 5780."""
-        host = self.lab.host("relay")
-        second = "127.0.0.2"
-        if host.holder:
-            second = OUTSIDE
-            host.run("ip", "addr", "add", f"{second}/24", "dev", "eth0")
-        return self.lab.relay(arguments=["--stun-listen", f"{second}:0"])
-
     def behind(self, relay, nat, forward=""):
-        """A daemon in a network of its own, behind a router with this source NAT and this rule for what it forwards."""
-        router, inside = self.lab.host("router"), self.lab.host("inside")
-        inside.run("ip", "link", "del", "eth0")
-        inside.run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "lan", "netns", str(router.holder.pid))
-        for host, device, address in ((inside, "eth0", "192.168.7.2"), (router, "lan", "192.168.7.1")):
-            host.run("ip", "addr", "add", f"{address}/24", "dev", device)
-            host.run("ip", "link", "set", device, "up")
-        inside.run("ip", "route", "add", "default", "via", "192.168.7.1")
-        router.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
-        router.run("nft", "table ip nat { chain out { type nat hook postrouting priority srcnat; oifname eth0 " + nat + "; }; }")
-        router.run("nft", "table inet rules { chain through { type filter hook forward priority 0; " + forward + "}; }")
-        return self.lab.daemon("inside", [relay])
+        return self.lab.daemon(self.place_behind("inside", "router", nat, forward).name, [relay])
 
     def check(self, daemon):
         report = daemon.json("netcheck")
@@ -34,7 +12,7 @@ class Netcheck(LabCase):
         return report, report["ipv4"]
 
     def test_without_a_nat(self):
-        relay = self.servers()
+        relay = self.stun_relay()
         report, ipv4 = self.check(self.lab.daemon("alice", [relay]))
         self.assertTrue(report["udp"])
         self.assertEqual((ipv4["nat"], ipv4["mapping"], ipv4["filtering"]), ("none", "none", "endpoint_independent"))
@@ -46,14 +24,14 @@ class Netcheck(LabCase):
         self.assertIsNone(report["note"])
 
     def test_the_table_says_it_in_words(self):
-        daemon = self.lab.daemon("alice", [self.servers()])
+        daemon = self.lab.daemon("alice", [self.stun_relay()])
         shown = daemon.ctl("netcheck").stdout
         for words in ("UDP gets out", "endpoint independent", "preserving", "home"):
             self.assertIn(words, shown)
 
     @needs_namespaces
     def test_masquerade_keeps_ports_and_filters_by_address_and_port(self):
-        relay = self.servers()
+        relay = self.stun_relay()
         _, ipv4 = self.check(self.behind(relay, "masquerade"))
         self.assertEqual((ipv4["nat"], ipv4["mapping"], ipv4["filtering"]),
                          ("port_restricted", "endpoint_independent", "address_and_port_dependent"))
@@ -63,7 +41,7 @@ class Netcheck(LabCase):
 
     @needs_namespaces
     def test_random_masquerade_is_symmetric(self):
-        relay = self.servers()
+        relay = self.stun_relay()
         _, ipv4 = self.check(self.behind(relay, "masquerade random"))
         self.assertEqual((ipv4["nat"], ipv4["mapping"], ipv4["filtering"]),
                          ("symmetric", "address_and_port_dependent", "address_and_port_dependent"))
@@ -71,7 +49,7 @@ class Netcheck(LabCase):
 
     @needs_namespaces
     def test_a_firewall_that_lets_no_udp_through(self):
-        relay = self.servers()
+        relay = self.stun_relay()
         daemon = self.behind(relay, "masquerade", forward="meta l4proto udp drop; ")
         report, ipv4 = self.check(daemon)
         self.assertFalse(report["udp"])
@@ -81,18 +59,18 @@ class Netcheck(LabCase):
 
     @needs_namespaces
     def test_a_narrow_path_without_icmp(self):
-        relay = self.servers()
+        relay = self.stun_relay()
         daemon = self.behind(relay, "masquerade", forward="meta length > 1400 meta l4proto udp drop; ")
         _, ipv4 = self.check(daemon)
         self.assertEqual(ipv4["path_mtu"], 1400)
 
     @needs_namespaces
     def test_the_full_size_of_ethernet(self):
-        _, ipv4 = self.check(self.lab.daemon("alice", [self.servers()]))
+        _, ipv4 = self.check(self.lab.daemon("alice", [self.stun_relay()]))
         self.assertEqual(ipv4["path_mtu"], 1500)
 
     def test_with_direct_off_it_says_so(self):
-        daemon = self.lab.daemon("alice", [self.servers()], arguments=["--direct", "off"])
+        daemon = self.lab.daemon("alice", [self.stun_relay()], arguments=["--direct", "off"])
         if not self.lab.loopback:
             daemon.host.run("nft", "table inet count { chain out { type filter hook output priority 0; "
                                    "meta l4proto udp counter; }; }")

@@ -49,6 +49,8 @@ class Node final : private peer::PeerHost, private peer::RelayPort, private peer
   [[nodiscard]] std::uint64_t messages_made() const { return made_; }
   [[nodiscard]] std::uint64_t agents_made() const { return agents_; }
   [[nodiscard]] const std::vector<std::string>& reasons() const { return reasons_; }
+  // As they were told, why the connection was not direct.
+  [[nodiscard]] const std::vector<peer::WhyNotDirect>& whys() const { return whys_; }
 
   // The store's troubles are over.
   void heal_store();
@@ -76,6 +78,7 @@ class Node final : private peer::PeerHost, private peer::RelayPort, private peer
   void on_state_changed(const base::PeerId&, std::string_view state, std::string_view reason) override;
   void on_path_changed(const base::PeerId&, peer::PathKind, peer::PathKind, peer::WhyNotDirect,
                        std::string_view) override {}
+  void on_why_not_direct(const base::PeerId&, peer::WhyNotDirect why) override { whys_.push_back(why); }
   void on_established(const base::PeerId&, base::Duration) override {}
   void on_direct(const base::PeerId&, peer::PathKind, base::Duration, const net::IcePair&) override {}
   void on_candidate(const base::PeerId&, std::string_view, std::uint32_t, const proto::Candidate&,
@@ -95,6 +98,7 @@ class Node final : private peer::PeerHost, private peer::RelayPort, private peer
   std::uint64_t agents_ = 0;
   std::deque<base::Bytes> old_datagrams_;
   std::vector<std::string> reasons_;
+  std::vector<peer::WhyNotDirect> whys_;
 
   bool online_ = false;
   std::uint64_t session_ = 0;  // counts relay sessions, so that datagrams of an old one do not arrive

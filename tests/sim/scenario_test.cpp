@@ -265,6 +265,16 @@ TEST_F(Scenario, ADeadDirectPathIsNamedAsTheReason) {
   EXPECT_EQ(a.status().why_not_direct, WhyNotDirect::checks_failed);
 }
 
+TEST_F(Scenario, EachReasonForNotBeingDirectIsToldOnce) {
+  connect(PathKind::relay);
+  pair.world.run(20s);
+  a.peer().on_network_changed();
+  pair.network.direct.up = {true, true};
+  ASSERT_TRUE(pair.world.run(20s, [&] { return pair.on_path(PathKind::direct); }));
+  EXPECT_EQ(a.whys(), (std::vector{WhyNotDirect::in_progress, WhyNotDirect::checks_failed,
+                                   WhyNotDirect::in_progress, WhyNotDirect::none}));
+}
+
 TEST_F(Scenario, APingDialsAndNamesItsPath) {
   pair.start();
   pair.world.run(100ms);

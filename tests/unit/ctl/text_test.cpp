@@ -58,7 +58,7 @@ TEST(Text, ReadsMembersThatMayBeMissing) {
 }
 
 TEST(Text, ExplainsWhyNotDirect) {
-  EXPECT_EQ(explain_why("udp_blocked"), "udp_blocked (this network lets no UDP through)");
+  EXPECT_EQ(explain_why("udp_blocked"), "udp_blocked (one of the two networks lets no UDP through)");
   EXPECT_EQ(explain_why("new_word"), "new_word");
   EXPECT_EQ(explain_why(nullptr), "-");
 }
