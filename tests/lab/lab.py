@@ -5,6 +5,7 @@ usage: lab.py BUILD list                     the kinds of network
        lab.py BUILD prove [KIND]...          what an RFC 5780 probe finds behind each
        lab.py BUILD pair KIND KIND           two daemons, one behind each, connected
        lab.py BUILD matrix [--part] [--json FILE]   every pair, as a table
+       lab.py BUILD reasons [--json FILE] [REASON]...   each reason for not being direct, made and asked for
        lab.py BUILD scenes [--json FILE] [SCENE]...   what happens to networks while data flows
 Needs root, or a system where `unshare -Urn` works. docs/lab.md says what each router does.
 """
@@ -20,6 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import internet
 import harness
 import matrix
+import reasons
 import routers
 import scenes
 import world
@@ -65,18 +67,28 @@ def run_matrix(options, pairs):
 
 
 def play(options):
+    def run(net, name):
+        return scenes.play(net, name, **({"count": options.flips} if name == "flips" else {}))
+    return run_named(options, "scenes", options.scenes or scenes.SCENES, run, scenes.line)
+
+
+def explain(options):
+    return run_named(options, "reasons", options.reasons or reasons.REASONS, reasons.show, reasons.line)
+
+
+def run_named(options, what, names, run, line):
     told = {}
     # What a thread has started ends with the thread: the pool outlives the world.
     with concurrent.futures.ThreadPoolExecutor(options.at_a_time) as pool, \
             world.World(options.build, keep=options.keep) as net:
         if options.keep:
             print(f"logs in {net.folder}", file=sys.stderr)
-        playing = {pool.submit(scenes.play, net, name): name for name in options.scenes or scenes.SCENES}
-        for future in concurrent.futures.as_completed(playing):
-            told[playing[future]] = future.result()
-            print(scenes.line(playing[future], future.result()), flush=True)
+        running = {pool.submit(run, net, name): name for name in names}
+        for future in concurrent.futures.as_completed(running):
+            told[running[future]] = future.result()
+            print(line(running[future], future.result()), flush=True)
     if options.json:
-        options.json.write_text(json.dumps({"scenes": told}, indent=1))
+        options.json.write_text(json.dumps({what: told}, indent=1))
     return 1 if any("failure" in one for one in told.values()) else 0
 
 
@@ -101,7 +113,13 @@ def main():
     playing.add_argument("scenes", nargs="*", choices=[[], *scenes.SCENES], metavar="SCENE")
     playing.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the results there too")
     playing.add_argument("--at-a-time", type=int, default=3, metavar="N", help="how many scenes play together")
+    playing.add_argument("--flips", type=int, default=20, metavar="N", help="how often the path flips; from 200 on the gaps are judged")
     playing.set_defaults(run=play)
+    why = commands.add_parser("reasons")
+    why.add_argument("reasons", nargs="*", choices=[[], *reasons.REASONS], metavar="REASON")
+    why.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the results there too")
+    why.add_argument("--at-a-time", type=int, default=4, metavar="N", help="how many are made together")
+    why.set_defaults(run=explain)
     options = parser.parse_args()
     if options.run is not list_kinds:
         missing = [] if harness.namespaces_work() else ["network namespaces are not permitted here"]

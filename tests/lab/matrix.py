@@ -5,14 +5,19 @@ import json
 
 import harness
 import routers
+import servers
 from world import wait_for
 
 V6 = {"ipv6-only", "dual-stack"}
 SYMMETRIC = {"symmetric-random", "symmetric-sequential"}
 # Who lets a symmetric NAT's packets in, from a port that nobody could tell beforehand.
-OPEN_TO_ANY_PORT = {"none", "full-cone", "address-restricted"}
-# Pairs of machines with one NAT: (name, expected path).
-TOGETHER = {"same-lan": "direct", "same-carrier-hairpin": "direct", "same-carrier-no-hairpin": "relay"}
+OPEN_TO_ANY_PORT = {"none", "full-cone", "address-restricted", "gateway"}
+# Pairs of machines that are not made of two kinds: their expected path and, where it is not direct, the reason. Those on
+# one LAN or behind one carrier's NAT, and those with a TURN server.
+SPECIAL = {"same-lan": ("direct", None), "same-carrier-hairpin": ("direct", None),
+           "same-carrier-no-hairpin": ("relay", "no_hairpin"),
+           "turn-udp": ("turn", "symmetric_nat"), "turn-tcp": ("turn", "udp_blocked")}
+TURN_KINDS = {"turn-udp": ("symmetric-random", "symmetric-sequential"), "turn-tcp": ("udp-blocked", "port-restricted")}
 
 # What is run where there is no time for all: each kind at least twice, each reason to stay on the relay.
 PART = [("none", "none"), ("none", "symmetric-random"), ("firewall", "masquerade"), ("firewall", "firewall"),
@@ -21,18 +26,18 @@ PART = [("none", "none"), ("none", "symmetric-random"), ("firewall", "masquerade
         ("port-restricted", "symmetric-sequential"), ("masquerade", "masquerade"), ("masquerade", "carrier"),
         ("symmetric-random", "symmetric-random"), ("carrier", "carrier"), ("ipv6-only", "ipv6-only"),
         ("ipv6-only", "dual-stack"), ("ipv6-only", "masquerade"), ("dual-stack", "dual-stack"), ("dual-stack", "none"),
-        ("mtu-1300", "masquerade"), ("mtu-1300", "mtu-1300"), ("same-lan",), ("same-carrier-hairpin",),
-        ("same-carrier-no-hairpin",)]
+        ("mtu-1300", "masquerade"), ("mtu-1300", "mtu-1300"), ("gateway", "symmetric-random"), ("gateway", "gateway"),
+        *((name,) for name in SPECIAL)]
 
 
 def all_pairs():
-    return list(itertools.combinations_with_replacement(routers.KINDS, 2)) + [(name,) for name in TOGETHER]
+    return list(itertools.combinations_with_replacement(routers.KINDS, 2)) + [(name,) for name in SPECIAL]
 
 
 def expected(pair):
-    """What ICE with a STUN server can do between these two, without port mapping and TURN."""
+    """What ICE with a STUN server, and what a gateway maps, can do between these two."""
     if len(pair) == 1:
-        return TOGETHER[pair[0]]
+        return SPECIAL[pair[0]][0]
     one, other = pair
     if "udp-blocked" in pair:
         return "relay"
@@ -46,30 +51,53 @@ def expected(pair):
     return "direct"
 
 
+def expected_reason(pair):
+    """Why a pair is not direct."""
+    if len(pair) == 1:
+        return SPECIAL[pair[0]][1]
+    if expected(pair) == "direct":
+        return None
+    if "udp-blocked" in pair:
+        return "udp_blocked"
+    if "ipv6-only" in pair:
+        return "no_candidates"
+    return "symmetric_nat"
+
+
 class Rooms:
     """Two machines of each kind, made when first wanted; the pairs with one NAT have their own two."""
 
     def __init__(self, net):
-        self.net, self.places, self.machines = net, {}, {}
+        self.net, self.places, self.machines, self.arguments = net, {}, {}, {}
 
     def prepare(self, pairs):
         """The two machines of each pair, every network proven."""
         names = [self.names(pair) for pair in pairs]
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda place: routers.prove(place, self.net.relay), self.places.values()))
-        self.machines = {name: self.net.settle(place) for name, place in self.places.items()}
+        self.machines = {name: self.net.settle(place, arguments=self.arguments.get(name, ()))
+                         for name, place in self.places.items()}
         return [tuple(self.machines[name] for name in two) for two in names]
 
     def names(self, pair):
         """Builds the places where they are not there yet."""
         if len(pair) == 1:
-            self.places |= zip((f"{pair[0]}-a", f"{pair[0]}-b"), self.together(pair[0]))
-            return f"{pair[0]}-a", f"{pair[0]}-b"
+            two = f"{pair[0]}-a", f"{pair[0]}-b"
+            self.places |= zip(two, self.turn(two, pair[0]) if pair[0] in TURN_KINDS else self.together(pair[0]))
+            return two
         two = f"{pair[0]}-a", f"{pair[1]}-b"
         for name, kind in zip(two, pair):
             if name not in self.places:
                 self.places[name] = routers.place(self.net, kind, name)
         return two
+
+    def turn(self, two, name):
+        # Nothing but TCP to port 443 gets out of some networks.
+        tcp = name == "turn-tcp"
+        address = servers.coturn(self.net, f"{name}-coturn", 443 if tcp else 3478)
+        options = servers.turn_options(self.net, f"turn:{address}:443?transport=tcp" if tcp else f"turn:{address}:3478")
+        self.arguments |= {machine: options for machine in two}
+        return [routers.place(self.net, kind, machine) for kind, machine in zip(TURN_KINDS[name], two)]
 
     def together(self, name):
         net = self.net
@@ -92,10 +120,11 @@ def types(status):
     return " - ".join(end.split()[0] for end in ends) if all(ends) else None
 
 
-def settled(status, wanted):
+def settled(status, path, reason):
+    """Where it is not to be direct, it is settled when the reason is the exact one; until then both networks are checked."""
     if status["path"] == "direct":
         return True
-    return wanted == "relay" and status["why_not_direct"] not in (None, "in_progress")
+    return reason is not None and (status["path"], status["why_not_direct"]) == (path, reason)
 
 
 def deliver(sender, receiver, sender_id, receiver_id, text):
@@ -106,15 +135,16 @@ def deliver(sender, receiver, sender_id, receiver_id, text):
 
 def run_pair(pair, one, other):
     """Connects two machines and reports what became of it; the same dictionary as in the JSON output."""
-    wanted = expected(pair)
-    result = {"pair": list(pair), "expected": wanted}
+    reason = expected_reason(pair)
+    path = expected(pair)
+    result = {"pair": list(pair), "expected": path, "expected_reason": reason}
     a, b = one.api(), other.api()
     ids = [api("daemon.hello")["peer_id"] for api in (a, b)]
     try:
         a("peer.add", name=other.name, id=ids[1])
         b("peer.add", name=one.name, id=ids[0])
         result["to_relay_ms"] = a("peer.connect", peer=ids[1], wait="relay", timeout_ms=20_000)["to_relay_ms"]
-        views = [wait_for(lambda: api("peer.status", peer=peer), lambda status: settled(status, wanted),
+        views = [wait_for(lambda: api("peer.status", peer=peer), lambda status: settled(status, path, reason),
                           f"{one.name} and {other.name} to settle") for api, peer in ((a, ids[1]), (b, ids[0]))]
         deliver(a, b, *ids, "there")
         deliver(b, a, *ids[::-1], "and back")

@@ -11,6 +11,7 @@ import signal
 import sys
 
 import harness
+import servers
 from internet import Internet, Link, shell
 
 ROUTERS, ZONES = itertools.count(1), itertools.count(1)
@@ -226,6 +227,17 @@ def blocked(net, name):
     return place
 
 
+def gateway(net, name):
+    """A symmetric NAT that lets nobody in, and miniupnpd on it. miniupnpd maps nothing on an address of the ranges that are
+    reserved for documentation."""
+    address = f"11.77.0.{net.site()}"
+    router, link = open_router(net, name, [address])
+    host = lan_host(net, name, router, f"192.168.1.{address.split('.')[-1]}", "192.168.1.1")
+    nft(router, servers.GATEWAY)
+    servers.miniupnpd(net, router, address)
+    return Place("", host, link, address, [router])
+
+
 def found(mapping, filtering, nat=True, ports=None, **others):
     wanted = {"udp": True, "nat": nat, "mapping": mapping, "filtering": filtering, **others}
     return wanted | {"ports": ports} if ports else wanted
@@ -253,6 +265,8 @@ KINDS = {
                                  lambda net, name: own_nat(net, name, "--mapping", "port", "--filtering", "port",
                                                            "--ports", "sequential"),
                                  found("port", "port", ports="sequential")),
+    "gateway": Kind("as symmetric-random, with a miniupnpd that opens ports (PCP, NAT-PMP, UPnP)", gateway,
+                    found("port", "port", ports="random")),
     "carrier": Kind("a masquerading home router behind a carrier's NAT: endpoint-independent mapping, two layers",
                     lambda net, name: customer(net, name, open_carrier(net, name, *CARRIER)), found("endpoint", "port")),
     "udp-blocked": Kind("nothing but TCP to port 443 gets out", blocked, {"udp": False}),
