@@ -23,6 +23,10 @@ constexpr std::size_t kMaxPerRound = 512;
 // The size that every path must carry; a relayed send larger than this that fails is blamed on its size, as
 // libnice does not say why.
 constexpr std::size_t kSmallestPathSize = 1200;
+// A first check often comes to the other end's NAT before that has sent to our address, and is not let in.
+// libnice repeats it no sooner than after 500 ms (RFC 8445 14.3).
+constexpr std::chrono::milliseconds kKnockAgain{100};
+constexpr std::size_t kMaxKnocks = 2;  // libnice takes 25 remote candidates in all
 
 IceSession& session(gpointer self) { return *static_cast<IceSession*>(self); }
 
@@ -41,6 +45,7 @@ IceSession::IceSession(boost::asio::io_context& io, const IceConfig& config, std
       generation_(generation),
       owner_(owner),
       loop_(io, [this] { on_dispatched(); }),
+      knock_(io),
       agent_(nice_agent_new_full(
           loop_.context(), NICE_COMPATIBILITY_RFC5245,
           static_cast<NiceAgentOption>(NICE_AGENT_OPTION_ICE_TRICKLE | NICE_AGENT_OPTION_CONSENT_FRESHNESS))),
@@ -181,6 +186,40 @@ void IceSession::hand_over(const proto::Candidate& candidate) {
   base::log::debug(
       "ice", added == 1 ? "remote candidate accepted" : "remote candidate not taken by libnice",
       {{"peer", config_.log_name}, {"generation", generation_}, {"candidate", candidate.text()}});
+  if (candidate.type == proto::CandidateType::srflx) knock_later();
+}
+
+void IceSession::knock_later() {
+  if (knocking_) return;
+  knocking_ = true;
+  knock_.expires_after(kKnockAgain);
+  knock_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
+    if (!error && !alive.expired() && state_ == State::checking) knock_again();
+  });
+}
+
+// The same addresses under another type are new pairs to libnice, which it checks at once.
+void IceSession::knock_again() {
+  std::size_t knocks = 0;
+  for (const proto::Candidate& candidate : remote_.accepted()) {
+    if (candidate.type != proto::CandidateType::srflx || candidate.priority < 2) continue;
+    proto::Candidate again = candidate;
+    again.type = proto::CandidateType::host;
+    again.related.reset();
+    --again.priority;
+    hand_over(again);
+    if (++knocks == kMaxKnocks) break;
+  }
+  loop_.schedule();
+}
+
+// As the peer named it.
+proto::Candidate IceSession::as_offered(const proto::Candidate& remote) const {
+  const auto& accepted = remote_.accepted();
+  const auto found = std::find_if(accepted.begin(), accepted.end(), [&](const proto::Candidate& one) {
+    return one.endpoint == remote.endpoint && one.type == proto::CandidateType::srflx;
+  });
+  return found != accepted.end() && remote.type == proto::CandidateType::host ? *found : remote;
 }
 
 void IceSession::remote_candidates_done() {
@@ -228,7 +267,7 @@ void IceSession::use_selected_pair() {
   const auto ours = to_candidate(*local);
   const auto theirs = to_candidate(*remote);
   if (!ours || !theirs) return;
-  IcePair pair{*ours, *theirs};
+  IcePair pair{*ours, as_offered(*theirs)};
   if (pair_ && pair_->local == pair.local && pair_->remote == pair.remote) return;
   socket_.reset();
   GSocket* selected = nice_agent_get_selected_socket(agent_.get(), stream_, kComponent);
@@ -381,6 +420,7 @@ void IceSession::close(std::function<void()> done) {
   P2PD_ASSERT(state_ != State::closing);
   state_ = State::closing;
   closed_ = std::move(done);
+  knock_.cancel();
   socket_.reset();
   for (const Mapped& mapped : mapped_) config_.mappings->remove(mapped.id);
   g_signal_handlers_disconnect_by_data(agent_.get(), this);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "net/glib_loop.hpp"
 #include "net/ice.hpp"
@@ -74,6 +75,9 @@ class IceSession {
   void add_servers();
   void enlarge_buffers();
   void hand_over(const proto::Candidate& candidate);
+  void knock_later();
+  void knock_again();
+  [[nodiscard]] proto::Candidate as_offered(const proto::Candidate& remote) const;
   void use_selected_pair();
   void fail(IceFailure failure);
   [[nodiscard]] bool pairable() const;
@@ -105,6 +109,8 @@ class IceSession {
   const std::uint32_t generation_;
   IceSessionOwner& owner_;
   GlibLoop loop_;
+  boost::asio::steady_timer knock_;
+  bool knocking_ = false;
   std::unique_ptr<NiceAgent, ObjectUnref> agent_;
   guint stream_ = 0;
 

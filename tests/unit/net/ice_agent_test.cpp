@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -391,6 +392,36 @@ TEST_F(IceAgentTest, FailsTheChecksWhenNothingAnswers) {
   ASSERT_TRUE(run_until([&] { return end.failed == 1; }));
   EXPECT_EQ(end.failure, IceFailure::checks_failed);
   EXPECT_EQ(end.connected, 0U);
+  stop({&end});
+}
+
+// libnice repeats a transaction; a second one is another check.
+TEST_F(IceAgentTest, ChecksAServerReflexiveAddressOnceMoreBeforeLongForItsNatMayHaveBeenShut) {
+  udp::socket nat(io, udp::endpoint(asio::ip::address_v4::loopback(), 0));
+  std::array<char, 1500> request{};
+  udp::endpoint from;
+  std::map<udp::endpoint, std::set<std::string>> transactions;  // RFC 8489 5: 12 bytes from the ninth on
+  bool twice = false;
+  const std::function<void()> listen = [&] {
+    nat.async_receive_from(asio::buffer(request), from,
+                           [&](const boost::system::error_code& error, std::size_t size) {
+                             if (error) return;
+                             if (size >= 20) transactions[from].emplace(request.data() + 8, 12);
+                             twice = twice || transactions[from].size() >= 2;
+                             listen();
+                           });
+  };
+  listen();
+  End end(io);
+  static_cast<void>(end.start(1, true));
+  end.agent.set_remote_credentials(1, some_credentials());
+  proto::Candidate behind = host_candidate("127.0.0.1", nat.local_endpoint().port());
+  behind.type = proto::CandidateType::srflx;
+  end.agent.add_remote_candidate(1, behind);
+  end.agent.remote_candidates_done(1);
+  EXPECT_TRUE(run_until([&] { return twice || end.failed == 1; }));
+  EXPECT_TRUE(twice);
+  nat.close();
   stop({&end});
 }
 
