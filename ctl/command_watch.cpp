@@ -53,9 +53,10 @@ CtlResult<Seen> look(Context& context, const std::optional<std::string>& peer, b
 
 }  // namespace
 
-CtlResult<ExitCode> run_watch(Context& context, const Arguments&) {
-  const std::vector<std::string> topics{"daemon", "relay", "peer", "message", "file", "service", "net"};
-  CtlResult<void> subscribed = context.subscribe(topics, std::nullopt);
+CtlResult<ExitCode> run_watch(Context& context, const Arguments& arguments) {
+  std::vector<std::string> topics = arguments.values("--topic");
+  if (topics.empty()) topics = {"daemon", "relay", "peer", "message", "file", "service", "net"};
+  CtlResult<void> subscribed = context.subscribe_to(topics, arguments.operands());
   if (!subscribed) return subscribed.error();
   for (;;) {
     const CtlResult<JsonPtr> event = context.next_event(context.end());
@@ -68,7 +69,7 @@ CtlResult<ExitCode> run_watch(Context& context, const Arguments&) {
     if (!context.out()) return Failure{ExitCode::refused, "cannot write to standard output"};
     if (member(**event, "type") != "overflow") continue;
     context.err() << "events were lost because they were not read in time; starting again\n";
-    subscribed = context.subscribe(topics, std::nullopt);
+    subscribed = context.subscribe_to(topics, arguments.operands());
     if (!subscribed) return subscribed.error();
   }
 }

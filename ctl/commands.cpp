@@ -44,6 +44,8 @@ constexpr std::array kPingOptions{
     Option{"--until-direct", "", "until a reply came directly; 10 s by default"}};
 constexpr std::array kBundleOptions{
     Option{"--anonymize", "", "placeholders for IDs, names, addresses, hosts and paths"}};
+constexpr std::array kWatchOptions{Option{"--topic", "daemon|relay|peer|message|file|service|net",
+                                          "events of this topic only; may be repeated", true}};
 constexpr std::array kWaitOptions{Option{"--direct", "", "until the path is direct"}};
 
 constexpr std::array kCommands{
@@ -100,7 +102,8 @@ constexpr std::array kCommands{
             run_doctor},
     Command{
         "history", "P", "attempts to connect with a peer: candidates, paths, times", {}, 1, 1, run_history},
-    Command{"watch", "", "prints events as they happen", {}, 0, 0, run_watch},
+    Command{"watch", "[P]... [--topic T]...", "prints events as they happen, of some peers or of all",
+            kWatchOptions, 0, 64, run_watch},
     Command{"wait", "online|P [--direct]", "blocks until a relay is there, or a peer is connected",
             kWaitOptions, 1, 1, run_wait},
     Command{"call",

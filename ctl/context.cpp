@@ -88,8 +88,13 @@ CtlResult<JsonPtr> Context::next_event(base::TimePoint deadline) {
 
 CtlResult<void> Context::subscribe(const std::vector<std::string>& topics,
                                    const std::optional<std::string>& peer) {
+  return subscribe_to(topics, peer ? std::vector<std::string>{*peer} : std::vector<std::string>());
+}
+
+CtlResult<void> Context::subscribe_to(const std::vector<std::string>& topics,
+                                      const std::vector<std::string>& peers) {
   nlohmann::json params = {{"topics", topics}};
-  if (peer) params["peer"] = *peer;
+  if (!peers.empty()) params["peers"] = peers;
   const CtlResult<JsonPtr> result = call("events.subscribe", params);
   if (!result) return result.error();
   return {};

@@ -54,8 +54,12 @@ class Context {
                                                 base::Duration wait);
   // The next event of any subscription; its params. At the deadline: a failure of the kind timeout.
   [[nodiscard]] CtlResult<JsonPtr> next_event(base::TimePoint deadline);
+  // Events about one peer, or about all.
   [[nodiscard]] CtlResult<void> subscribe(const std::vector<std::string>& topics,
                                           const std::optional<std::string>& peer);
+  // About these peers, or, without any, about all.
+  [[nodiscard]] CtlResult<void> subscribe_to(const std::vector<std::string>& topics,
+                                             const std::vector<std::string>& peers);
 
   // The result as one compact line.
   void print_json(const nlohmann::json& value);

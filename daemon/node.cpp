@@ -76,7 +76,8 @@ Node::Node(asio::io_context& io, Options options, Sources sources, base::Descrip
   hub_ = std::make_unique<RelayHub>(io_.get_executor(), relay_config(), static_cast<RelayHubEvents&>(*this));
   events_ = std::make_unique<ipc::EventHub>(
       static_cast<ipc::EventSource&>(*this),
-      std::vector<std::string>{"daemon", "relay", "peer", "message", "file", "service", "net"});
+      std::vector<std::string>{"daemon", "relay", "peer", "message", "file", "service", "net"},
+      [this](base::Duration wait, std::function<void()> task) { run_later(wait, std::move(task)); });
   board_ = std::make_unique<PeerBoard>(
       book_, *store_, *events_,
       [this](const PeerId& id, const std::vector<std::string>& urls) { hints_changed(id, urls); });
@@ -89,7 +90,7 @@ Node::Node(asio::io_context& io, Options options, Sources sources, base::Descrip
   to_relays_ = std::make_unique<base::Mailbox<RelayDatagram>>(
       io_.get_executor(), kToRelays, [this](const RelayDatagram& datagram) { hub_->send(datagram); });
   mapper_ = std::make_unique<net::PortMapper>(io_.get_executor(), net::PortMapperConfig());
-  mapper_->watch([this] { events_->publish("net", "port_mapping", to_json(mapper_->status())); });
+  mapper_->watch([this] { events_->publish_latest("net", "port_mapping", to_json(mapper_->status())); });
   make_planes();
   make_pairings();
   net_ = std::make_unique<NetChecker>(io_.get_executor(), tasks_,
@@ -378,18 +379,36 @@ std::variant<std::string, ipc::ApiError> Node::find_peer(std::string_view text) 
   return (*found)->id.text();
 }
 
-void Node::snapshot(const std::vector<std::string>&, const std::optional<std::string>& peer,
+void Node::snapshot(const std::vector<std::string>& topics, const std::vector<std::string>& peers,
                     std::function<void(const json&)> done) {
-  status_snapshot(*this, [peer, done = std::move(done)](const json& status) {
-    if (!peer) return done(status);
-    json one = status;
-    json kept = json::array();
-    for (const auto& entry : status.at("peers")) {
-      if (entry.at("id") == *peer) kept.push_back(entry);
+  const bool files = std::find(topics.begin(), topics.end(), "file") != topics.end();
+  status_snapshot(*this, [this, peers, files, done = std::move(done)](json state) {
+    const auto wanted = [&peers](const std::string& id) {
+      return peers.empty() || std::find(peers.begin(), peers.end(), id) != peers.end();
+    };
+    json& shown = state.at("peers");
+    shown.erase(std::remove_if(shown.begin(), shown.end(),
+                               [&wanted](const json& peer) { return !wanted(peer.at("id")); }),
+                shown.end());
+    if (files) {
+      json& transfers = state["files"] = json::array();
+      for (const TransferView& transfer : files_->list(std::nullopt)) {
+        if (wanted(transfer.row.peer.text())) transfers.push_back(to_json(transfer));
+      }
     }
-    one["peers"] = std::move(kept);
-    done(one);
+    done(state);
   });
+}
+
+// Nothing of it runs after stop().
+void Node::run_later(base::Duration wait, std::function<void()> task) {
+  tasks_.spawn("later", wait_and_run(wait, std::move(task)));
+}
+
+asio::awaitable<void> Node::wait_and_run(base::Duration wait, std::function<void()> task) {
+  asio::steady_timer timer(io_, wait);
+  const auto [stopped] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+  if (!stopped) task();
 }
 
 RelayHub::Config Node::relay_config() const {

@@ -103,7 +103,7 @@ class Node final : private RelayHubEvents, private ipc::EventSource, private Fil
   void on_home_changed(const std::string& url) override;
   void tell_own_relays();
   [[nodiscard]] std::variant<std::string, ipc::ApiError> find_peer(std::string_view text) override;
-  void snapshot(const std::vector<std::string>& topics, const std::optional<std::string>& peer,
+  void snapshot(const std::vector<std::string>& topics, const std::vector<std::string>& peers,
                 std::function<void(const nlohmann::json&)> done) override;
 
   void send_file(const base::PeerId& peer, peer::OutgoingFile file) override;
@@ -121,6 +121,8 @@ class Node final : private RelayHubEvents, private ipc::EventSource, private Fil
   [[nodiscard]] bool mapping_wanted() const { return options_.direct && options_.port_mapping; }
   void hints_changed(const base::PeerId& id, const std::vector<std::string>& urls);
   [[nodiscard]] RelayHub::Config relay_config() const;
+  void run_later(base::Duration wait, std::function<void()> task);
+  [[nodiscard]] boost::asio::awaitable<void> wait_and_run(base::Duration wait, std::function<void()> task);
   [[nodiscard]] base::Result<ReloadPlan> read_and_apply();
   void apply(const std::vector<std::string>& changed);
   void start_resolving();

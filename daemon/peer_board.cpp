@@ -115,14 +115,15 @@ void PeerBoard::on_path_changed(const PeerId& peer, peer::PathKind from, peer::P
   const std::string why_text = why == peer::WhyNotDirect::none ? "" : std::string(to_string(why));
   store_.add_path(attempt(peer).id, {base::wall_now(), std::string(to_string(from)),
                                      std::string(to_string(to)), why_text, std::string(reason), "", ""});
-  events_.publish("peer", "path",
-                  {{"id", peer.text()},
-                   {"name", name_of(peer)},
-                   {"from", to_string(from)},
-                   {"to", to_string(to)},
-                   {"why_not_direct", why_text.empty() ? json() : json(why_text)},
-                   {"reason", reason}},
-                  peer.text());
+  // A path that flaps is told as the latest, from what was told before.
+  events_.publish_latest("peer", "path",
+                         {{"id", peer.text()},
+                          {"name", name_of(peer)},
+                          {"from", to_string(from)},
+                          {"to", to_string(to)},
+                          {"why_not_direct", why_text.empty() ? json() : json(why_text)},
+                          {"reason", reason}},
+                         peer.text(), "from");
   wake(peer);
 }
 

@@ -36,19 +36,29 @@ struct EventHub::Subscription {
   std::weak_ptr<Outlet> outlet;
   ClientId client{};
   std::vector<std::string> topics;
-  std::optional<std::string> peer;
+  std::vector<std::string> peers;  // none: all
   std::uint64_t seq = 0;
   bool begun = false;         // the snapshot has been sent
   std::deque<Event> waiting;  // until then
 
   [[nodiscard]] bool wants(std::string_view topic, const std::optional<std::string>& about) const {
     if (std::find(topics.begin(), topics.end(), topic) == topics.end()) return false;
-    return !peer || !about || *peer == *about;
+    return peers.empty() || !about || std::find(peers.begin(), peers.end(), *about) != peers.end();
   }
 };
 
-EventHub::EventHub(EventSource& source, std::vector<std::string> topics)
-    : source_(source), topics_(std::move(topics)), alive_(std::make_shared<bool>(true)) {}
+// One kind of event about one peer, of which something was sent less than kPace ago.
+struct EventHub::Paced {
+  std::optional<std::string> peer;
+  std::optional<Event> held;  // the latest since
+  std::uint64_t merged = 0;   // events that it stands for
+};
+
+EventHub::EventHub(EventSource& source, std::vector<std::string> topics, Later later)
+    : source_(source),
+      topics_(std::move(topics)),
+      later_(std::move(later)),
+      alive_(std::make_shared<bool>(true)) {}
 EventHub::~EventHub() = default;
 
 void EventHub::add_methods(MethodTable& table) {
@@ -57,7 +67,8 @@ void EventHub::add_methods(MethodTable& table) {
   subscribe.tier = Tier::read;
   subscribe.summary = "Sends a snapshot and then every change as `event` notifications on this connection.";
   subscribe.params = {{"topics", Type::texts, Presence::required, "some of: " + join(topics_)},
-                      {"peer", Type::text, Presence::optional, "only what concerns this peer"}};
+                      {"peer", Type::text, Presence::optional, "only what concerns this peer"},
+                      {"peers", Type::texts, Presence::optional, "only what concerns one of these peers"}};
   subscribe.result = "the new subscription";
   subscribe.fields = {{"subscription", Type::count, "its number, in each of its notifications"}};
   subscribe.handler = [this](Request request, Responder responder) {
@@ -93,11 +104,7 @@ void EventHub::subscribe(Request request, Responder responder) {
                                                           join(topics_));
   }
   auto subscription = std::make_unique<Subscription>();
-  if (const std::optional<std::string> peer = request.text("peer")) {
-    std::variant<std::string, ApiError> found = source_.find_peer(*peer);
-    if (const auto* const error = std::get_if<ApiError>(&found)) return responder.error(*error);
-    subscription->peer = std::get<std::string>(std::move(found));
-  }
+  if (!read_peers(request, responder, subscription->peers)) return;
   const auto of_client = std::count_if(subscriptions_.begin(), subscriptions_.end(), [&](const auto& entry) {
     return entry.second->client == request.client().id;
   });
@@ -110,13 +117,31 @@ void EventHub::subscribe(Request request, Responder responder) {
   subscription->outlet = outlet;
   subscription->client = request.client().id;
   subscription->topics = topics;
-  const std::optional<std::string> peer = subscription->peer;
+  const std::vector<std::string> peers = subscription->peers;
   subscriptions_.emplace(id, std::move(subscription));
   outlet->hold();
   responder.ok({{"subscription", id}});
-  source_.snapshot(topics, peer, [this, id, alive = std::weak_ptr<bool>(alive_)](const json& state) {
+  source_.snapshot(topics, peers, [this, id, alive = std::weak_ptr<bool>(alive_)](const json& state) {
     if (!alive.expired()) begin(id, state);
   });
+}
+
+bool EventHub::read_peers(const Request& request, Responder& responder, std::vector<std::string>& out) {
+  std::vector<std::string> named = request.texts("peers").value_or(std::vector<std::string>());
+  if (request.texts("peers") && named.empty()) {
+    responder.error(ErrorCode::invalid_params, "`peers` is empty: name some, or leave it out for all");
+    return false;
+  }
+  if (const std::optional<std::string> peer = request.text("peer")) named.push_back(*peer);
+  for (const std::string& name : named) {
+    std::variant<std::string, ApiError> found = source_.find_peer(name);
+    if (const auto* const error = std::get_if<ApiError>(&found)) {
+      responder.error(*error);
+      return false;
+    }
+    out.push_back(std::get<std::string>(std::move(found)));
+  }
+  return true;
 }
 
 void EventHub::unsubscribe(const Request& request, Responder responder) {
@@ -152,12 +177,59 @@ void EventHub::begin(std::uint64_t id, const json& state) {
 void EventHub::publish(std::string_view topic, std::string_view type, const json& fields,
                        const std::optional<std::string>& peer) {
   if (idle()) return;
-  const Event event{std::string(topic), std::string(type), base::to_rfc3339(base::wall_now()),
-                    std::make_shared<const json>(fields)};
+  // What was held back happened before this.
+  for (auto& [key, paced] : paced_) {
+    if (paced.held && paced.peer == peer) deliver_held(paced);
+  }
+  deliver({std::string(topic), std::string(type), base::to_rfc3339(base::wall_now()),
+           std::make_shared<const json>(fields)},
+          peer);
+}
+
+void EventHub::publish_latest(std::string_view topic, std::string_view type, const json& fields,
+                              const std::optional<std::string>& peer, std::string_view since) {
+  if (idle()) return;
+  if (!later_) return publish(topic, type, fields, peer);
+  const std::string key = std::string(topic) + " " + std::string(type) + " " + peer.value_or("");
+  const auto [entry, first] = paced_.try_emplace(key, Paced{peer, std::nullopt, 0});
+  if (first) {
+    later_(kPace, [this, key, alive = std::weak_ptr<bool>(alive_)] {
+      if (!alive.expired()) pace_over(key);
+    });
+    return publish(topic, type, fields, peer);
+  }
+  Paced& paced = entry->second;
+  json latest = fields;
+  if (!since.empty() && paced.held) latest[std::string(since)] = paced.held->fields->value(since, json());
+  if (++paced.merged > 1) latest["merged"] = paced.merged;
+  paced.held = Event{std::string(topic), std::string(type), base::to_rfc3339(base::wall_now()),
+                     std::make_shared<const json>(std::move(latest))};
+}
+
+void EventHub::deliver_held(Paced& paced) {
+  const Event event = *std::exchange(paced.held, std::nullopt);
+  paced.merged = 0;
+  deliver(event, paced.peer);
+}
+
+// Nothing was held back: the next one goes out at once again.
+void EventHub::pace_over(const std::string& key) {
+  const auto entry = paced_.find(key);
+  if (!entry->second.held) {
+    paced_.erase(entry);
+    return;
+  }
+  deliver_held(entry->second);
+  later_(kPace, [this, key, alive = std::weak_ptr<bool>(alive_)] {
+    if (!alive.expired()) pace_over(key);
+  });
+}
+
+void EventHub::deliver(const Event& event, const std::optional<std::string>& peer) {
   for (auto entry = subscriptions_.begin(); entry != subscriptions_.end();) {
     Subscription& subscription = *entry->second;
     bool open = !subscription.outlet.expired();
-    if (open && subscription.wants(topic, peer)) {
+    if (open && subscription.wants(event.topic, peer)) {
       if (subscription.begun) {
         open = send(subscription, entry->first, event);
       } else if (subscription.waiting.size() < kMaxWaiting) {

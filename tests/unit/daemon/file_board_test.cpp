@@ -49,7 +49,7 @@ class FileBoardTest : public test::FileContentTest, protected FilePeers, protect
   std::variant<std::string, ipc::ApiError> find_peer(std::string_view text) override {
     return std::string(text);
   }
-  void snapshot(const std::vector<std::string>&, const std::optional<std::string>&,
+  void snapshot(const std::vector<std::string>&, const std::vector<std::string>&,
                 std::function<void(const nlohmann::json&)> done) override {
     done({});
   }

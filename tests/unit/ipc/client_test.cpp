@@ -141,7 +141,7 @@ TEST(Client, NoticesThatTheOtherEndIsNoP2pd) {
 class OneSnapshot final : public EventSource {
  public:
   std::variant<std::string, ApiError> find_peer(std::string_view text) override { return std::string(text); }
-  void snapshot(const std::vector<std::string>&, const std::optional<std::string>&,
+  void snapshot(const std::vector<std::string>&, const std::vector<std::string>&,
                 std::function<void(const json&)> done) override {
     done({{"peers", json::array()}});
   }

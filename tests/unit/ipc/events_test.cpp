@@ -30,12 +30,12 @@ class FakeOutlet final : public Outlet {
 class FakeSource final : public EventSource {
  public:
   std::variant<std::string, ApiError> find_peer(std::string_view text) override {
-    if (text == "bob") return std::string("bob-id");
+    if (text == "bob" || text == "carol") return std::string(text) + "-id";
     return ApiError(ErrorCode::unknown_peer, "there is no peer of that name: see `p2pctl peer list`");
   }
-  void snapshot(const std::vector<std::string>& topics, const std::optional<std::string>& peer,
+  void snapshot(const std::vector<std::string>& topics, const std::vector<std::string>& peers,
                 std::function<void(const json&)> done) override {
-    asked.push_back({topics, peer});
+    asked.push_back({topics, peers});
     if (later) {
       waiting.push_back(std::move(done));
     } else {
@@ -44,7 +44,7 @@ class FakeSource final : public EventSource {
   }
 
   bool later = false;
-  std::vector<std::pair<std::vector<std::string>, std::optional<std::string>>> asked;
+  std::vector<std::pair<std::vector<std::string>, std::vector<std::string>>> asked;
   std::vector<std::function<void(const json&)>> waiting;
 };
 
@@ -108,7 +108,7 @@ TEST_F(EventHubTest, KnowsWhichTopicsAreWanted) {
 
 TEST_F(EventHubTest, SendsOnlyWhatWasAskedFor) {
   subscribe({{"topics", {"peer"}}, {"peer", "bob"}}, outlet_);
-  EXPECT_EQ(source_.asked[0].second, "bob-id");
+  EXPECT_EQ(source_.asked[0].second, std::vector<std::string>{"bob-id"});
   hub_.publish("relay", "state", {{"n", 1}});
   hub_.publish("peer", "state", {{"n", 2}}, "alice-id");
   hub_.publish("peer", "state", {{"n", 3}}, "bob-id");
@@ -117,6 +117,124 @@ TEST_F(EventHubTest, SendsOnlyWhatWasAskedFor) {
   EXPECT_EQ(outlet_->sent[1]["n"], 3);
   EXPECT_EQ(outlet_->sent[2]["n"], 4);
   EXPECT_EQ(outlet_->sent[2]["seq"], 3);
+}
+
+TEST_F(EventHubTest, SendsWhatConcernsOneOfSeveralPeers) {
+  subscribe({{"topics", {"peer"}}, {"peers", {"bob", "carol"}}}, outlet_);
+  EXPECT_EQ(source_.asked[0].second, (std::vector<std::string>{"bob-id", "carol-id"}));
+  for (const char* id : {"bob-id", "alice-id", "carol-id"}) hub_.publish("peer", "state", {{"id", id}}, id);
+  ASSERT_EQ(outlet_->sent.size(), 3U);
+  EXPECT_EQ(outlet_->sent[1]["id"], "bob-id");
+  EXPECT_EQ(outlet_->sent[2]["id"], "carol-id");
+}
+
+// A hub with a timer that fires when the test says so.
+class PacedEvents : public EventHubTest {
+ protected:
+  PacedEvents() { hub_.add_methods(methods_); }
+
+  void path(const std::string& from, const std::string& to, const std::string& peer = "bob-id") {
+    hub_.publish_latest("peer", "path", {{"id", peer}, {"from", from}, {"to", to}}, peer, "from");
+  }
+  // What was set before this call fires; what that sets waits for the next.
+  void time_passes() {
+    for (const auto& task : std::exchange(timers_, {})) task();
+  }
+  void begin() {
+    const Answer answer = [&] {
+      std::string line;
+      methods_.call(
+          "events.subscribe",
+          Request({{"topics", {"peer", "relay"}}}, ClientInfo{ClientId{1}, 0, 0, Tier::read}, outlet_),
+          Responder("1", [&](std::string text) { line = std::move(text); }));
+      return parse_answer(line).value_or(Answer{});
+    }();
+    ASSERT_FALSE(answer.error);
+  }
+  // The events after the snapshot, briefly; checks that their numbers have no gap.
+  [[nodiscard]] std::string told() const {
+    std::string out;
+    for (std::size_t i = 1; i < outlet_->sent.size(); ++i) {
+      const json& event = outlet_->sent[i];
+      EXPECT_EQ(event["seq"], i + 1);
+      out += (i > 1 ? " " : "") + event.value("from", event.value("type", "")) + ">" + event.value("to", "");
+      if (event.contains("merged")) out += "*" + std::to_string(event["merged"].get<int>());
+    }
+    return out;
+  }
+
+  std::vector<std::function<void()>> timers_;
+  MethodTable methods_{"test", "1"};
+  EventHub hub_{source_, {"peer", "relay"}, [this](base::Duration wait, std::function<void()> task) {
+                  EXPECT_EQ(wait, EventHub::kPace);
+                  timers_.push_back(std::move(task));
+                }};
+};
+
+TEST_F(PacedEvents, ABurstBecomesTheFirstAndTheLatestFromWhereTheFirstLeftOff) {
+  begin();
+  path("relay", "direct");
+  EXPECT_EQ(told(), "relay>direct");
+  path("direct", "relay");
+  path("relay", "turn");
+  path("turn", "relay");
+  EXPECT_EQ(told(), "relay>direct");
+  time_passes();
+  EXPECT_EQ(told(), "relay>direct direct>relay*3");
+  time_passes();
+  EXPECT_TRUE(timers_.empty());
+  path("relay", "direct");
+  EXPECT_EQ(told(), "relay>direct direct>relay*3 relay>direct");
+}
+
+TEST_F(PacedEvents, ASteadyStreamComesAtThePace) {
+  begin();
+  for (int i = 0; i < 5; ++i) {
+    path("a", "b");
+    path("b", "c");
+    time_passes();
+  }
+  EXPECT_EQ(outlet_->sent.size(), 1U + 1U + 5U);
+}
+
+TEST_F(PacedEvents, OneThatStandsAloneSaysNothingOfMerging) {
+  begin();
+  path("relay", "direct");
+  path("direct", "relay");
+  time_passes();
+  EXPECT_EQ(told(), "relay>direct direct>relay");
+}
+
+TEST_F(PacedEvents, PeersDoNotDelayEachOther) {
+  begin();
+  path("relay", "direct");
+  path("relay", "turn", "carol-id");
+  EXPECT_EQ(told(), "relay>direct relay>turn");
+}
+
+TEST_F(PacedEvents, WhatWasHeldBackComesBeforeWhatHappenedLater) {
+  begin();
+  path("relay", "direct");
+  path("direct", "relay");
+  hub_.publish("relay", "state", json::object());
+  EXPECT_EQ(told(), "relay>direct state>");
+  hub_.publish("peer", "state", json::object(), "bob-id");
+  EXPECT_EQ(told(), "relay>direct state> direct>relay state>");
+  time_passes();
+  EXPECT_EQ(outlet_->sent.size(), 5U);
+}
+
+TEST_F(PacedEvents, NothingIsHeldForNobody) {
+  path("relay", "direct");
+  EXPECT_TRUE(timers_.empty());
+  begin();
+  path("relay", "direct");
+  path("direct", "relay");
+  outlet_.reset();
+  time_passes();
+  time_passes();
+  EXPECT_TRUE(hub_.idle());
+  EXPECT_TRUE(timers_.empty());
 }
 
 TEST_F(EventHubTest, KeepsEventsBehindASnapshotThatTakesTime) {
@@ -202,6 +320,10 @@ TEST_F(EventHubTest, RefusesWhatItDoesNotKnow) {
   EXPECT_EQ(refused("events.subscribe", {{"topics", json::array()}}), ErrorCode::invalid_params);
   EXPECT_EQ(refused("events.subscribe", {{"topics", {"peer", "weather"}}}), ErrorCode::invalid_params);
   EXPECT_EQ(refused("events.subscribe", {{"topics", {"peer"}}, {"peer", "eve"}}), ErrorCode::unknown_peer);
+  EXPECT_EQ(refused("events.subscribe", {{"topics", {"peer"}}, {"peers", {"bob", "eve"}}}),
+            ErrorCode::unknown_peer);
+  EXPECT_EQ(refused("events.subscribe", {{"topics", {"peer"}}, {"peers", json::array()}}),
+            ErrorCode::invalid_params);
   EXPECT_TRUE(hub_.idle());
 }
 
