@@ -5,6 +5,9 @@ foreach(page p2pctl.1 p2pd.conf.5 p2pd-api.7 p2pd.8 p2p-relay.8)
   install(FILES ${PROJECT_BINARY_DIR}/man/${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
 endforeach()
 
+# The API for programs that read descriptions, as rpc.discover gives it.
+install(FILES ${PROJECT_BINARY_DIR}/man/openrpc.json DESTINATION ${CMAKE_INSTALL_DATADIR}/p2pd)
+
 # p2pctl prints its own completion; a package may have other places for it.
 set(P2PD_BASH_COMPLETION_DIR ${CMAKE_INSTALL_DATADIR}/bash-completion/completions CACHE STRING "Where bash looks")
 set(P2PD_ZSH_COMPLETION_DIR ${CMAKE_INSTALL_DATADIR}/zsh/site-functions CACHE STRING "Where zsh looks")

@@ -13,6 +13,7 @@
 #include "base/log.hpp"
 #include "base/random.hpp"
 #include "base/watchdog.hpp"
+#include "daemon/api_document.hpp"
 #include "daemon/folders.hpp"
 #include "daemon/net_json.hpp"
 #include "daemon/rpc.hpp"
@@ -104,6 +105,7 @@ Node::Node(asio::io_context& io, Options options, Sources sources, base::Descrip
       events_->publish("net", "report", to_json(*result, hub_->status(), mapper_->status()));
   });
 
+  methods_.set_details({api_shapes(), api_methods()});
   add_daemon_methods(methods_, *this);
   add_peer_methods(methods_, *this);
   add_invite_methods(methods_, *this);

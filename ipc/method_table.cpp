@@ -9,6 +9,7 @@
 #include "base/assert.hpp"
 #include "base/log.hpp"
 #include "ipc/access.hpp"
+#include "ipc/open_rpc.hpp"
 
 namespace p2pd::ipc {
 namespace {
@@ -82,14 +83,6 @@ bool accepts(Type type, const json& value) {
                      [&](const TypeRow& row) { return has(type, row.bit) && row.accepts(value); });
 }
 
-json schema_of(Type type) {
-  json any = json::array();
-  for (const TypeRow& row : kTypes) {
-    if (has(type, row.bit)) any.push_back(row.schema());
-  }
-  return any.size() == 1 ? any.front() : json{{"anyOf", any}};
-}
-
 std::string names_of(const std::vector<Param>& params) {
   std::string out;
   for (const Param& param : params) out += (out.empty() ? "`" : ", `") + param.name + "`";
@@ -117,31 +110,6 @@ std::string check_params(const Method& method, const json& params) {
   return {};
 }
 
-json describe_method(const Method& method) {
-  json params = json::array();
-  for (const Param& param : method.params) {
-    params.push_back({{"name", param.name},
-                      {"description", param.description},
-                      {"required", param.presence == Presence::required},
-                      {"schema", schema_of(param.type)}});
-  }
-  json properties = json::object();
-  for (const ResultField& field : method.fields) {
-    json schema = schema_of(field.type);
-    schema["description"] = field.description;
-    properties[field.name] = std::move(schema);
-  }
-  return {{"name", method.name},
-          {"summary", method.summary},
-          {"paramStructure", "by-name"},
-          {"params", std::move(params)},
-          {"result",
-           {{"name", "result"},
-            {"description", method.result},
-            {"schema", {{"type", "object"}, {"properties", std::move(properties)}}}}},
-          {"x-tier", to_string(method.tier)}};
-}
-
 }  // namespace
 
 std::string describe(Type type) {
@@ -152,6 +120,14 @@ std::string describe(Type type) {
     out += row.words;
   }
   return out;
+}
+
+json schema_of(Type type) {
+  json any = json::array();
+  for (const TypeRow& row : kTypes) {
+    if (has(type, row.bit)) any.push_back(row.schema());
+  }
+  return any.size() == 1 ? any.front() : json{{"anyOf", any}};
 }
 
 MethodTable::MethodTable(std::string title, std::string version)
@@ -165,7 +141,8 @@ MethodTable::MethodTable(std::string title, std::string version)
   method.result = "an OpenRPC 1.2.6 document";
   method.fields = {{"openrpc", Type::text, "the version of OpenRPC"},
                    {"info", Type::object, "title and version of this API"},
-                   {"methods", Type::array, "every method"}};
+                   {"methods", Type::array, "every method"},
+                   {"components", Type::object, "schemas and errors that methods refer to"}};
   method.handler = [this](const Request&, Responder responder) { responder.ok(discover()); };
   add(std::move(method));
 }
@@ -199,13 +176,7 @@ void MethodTable::call(std::string_view name, Request request, Responder respond
   }
 }
 
-json MethodTable::discover() const {
-  json methods = json::array();
-  for (const Method& method : methods_) methods.push_back(describe_method(method));
-  return {{"openrpc", "1.2.6"},
-          {"info", {{"title", title_}, {"version", version_}}},
-          {"methods", std::move(methods)}};
-}
+json MethodTable::discover() const { return open_rpc_document(title_, version_, methods_, details_); }
 
 const Method* MethodTable::find(std::string_view name) const {
   const auto found = std::find_if(methods_.begin(), methods_.end(),

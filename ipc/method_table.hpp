@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,8 @@ enum class Type : unsigned {
 }
 // "a string", "a string or true or false", for error sentences.
 [[nodiscard]] std::string describe(Type type);
+// Its JSON schema.
+[[nodiscard]] nlohmann::json schema_of(Type type);
 
 enum class Presence { required, optional };
 
@@ -58,6 +61,26 @@ struct Method {
   Handler handler;
 };
 
+// What there is to say of methods beyond their rows, for programs that read rpc.discover. Shapes are written
+// as ipc/schema.hpp says.
+struct NamedShape {
+  std::string_view name;
+  std::string_view shape;
+  std::string_view description;
+};
+struct MethodShape {
+  std::string_view method;
+  std::string_view params;  // an object; parameters of which the row's type says too little
+  std::string_view result;
+  std::string_view errors;  // reasons, with blanks between them, beside those that every method can answer
+  std::string_view example_params;  // JSON
+  std::string_view example_result;
+};
+struct ApiDetails {
+  std::span<const NamedShape> shapes;
+  std::span<const MethodShape> methods;
+};
+
 class MethodTable {
  public:
   // `title` and `version` head the OpenRPC document. Has rpc.discover (tier read) from the start.
@@ -68,6 +91,9 @@ class MethodTable {
   // How whoever is refused can get a tier: the end of a sentence. Called with each refusal, as it may change.
   void set_way_to(std::function<std::string(Tier)> way_to) { way_to_ = std::move(way_to); }
   [[nodiscard]] std::string way_to(Tier tier) const { return way_to_(tier); }
+
+  // `details` are constant tables.
+  void set_details(ApiDetails details) { details_ = details; }
 
   // Asserts that the name is new and the row has a handler.
   void add(Method method);
@@ -87,6 +113,7 @@ class MethodTable {
   std::string version_;
   std::vector<Method> methods_;
   std::function<std::string(Tier)> way_to_;
+  ApiDetails details_;
 };
 
 }  // namespace p2pd::ipc

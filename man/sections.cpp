@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include <boost/asio/io_context.hpp>
+#include <nlohmann/json.hpp>
 
 #include "base/service_manager.hpp"
 #include "ctl/command.hpp"
@@ -87,7 +88,7 @@ std::string describe(const ipc::Method& method) {
 }
 
 // The table is made by the daemon's own code: a node that is opened in a folder of its own and never started.
-std::string api_methods() {
+std::string from_table(const std::function<std::string(const ipc::MethodTable&)>& write) {
   namespace fs = std::filesystem;
   std::string pattern = (fs::temp_directory_path() / "p2pd-manual-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("cannot make a temporary folder");
@@ -100,13 +101,23 @@ std::string api_methods() {
     options.socket = folder / "socket";
     const base::ServiceManager nobody;
     const auto node = daemon::Node::open(io, options, {nobody, {}});
-    if (node) {
-      for (const ipc::Method& method : (*node)->methods().methods()) out += describe(method);
-    }
+    if (node) out = write((*node)->methods());
   }
   fs::remove_all(folder);
   if (out.empty()) throw std::runtime_error("the daemon's method table cannot be had");
   return out;
+}
+
+std::string api_methods() {
+  return from_table([](const ipc::MethodTable& table) {
+    std::string out;
+    for (const ipc::Method& method : table.methods()) out += describe(method);
+    return out;
+  });
+}
+
+std::string open_rpc() {
+  return from_table([](const ipc::MethodTable& table) { return table.discover().dump(2) + "\n"; });
 }
 
 }  // namespace
@@ -119,6 +130,7 @@ const std::map<std::string, std::function<std::string()>, std::less<>>& sections
       {"CTL_OPTIONS", [] { return ctl_options(ctl::global_options()); }},
       {"CTL_COMMANDS", ctl_commands},
       {"API_METHODS", api_methods},
+      {"OPEN_RPC", open_rpc},
   };
   return all;
 }

@@ -32,7 +32,7 @@ ONLY_IN = {
     "openssl": {"net", "relay"},
     "boost/beast": {"net", "relay"},
     "boost/asio/ssl": {"net", "relay"},
-    "nlohmann": {"ipc", "daemon", "ctl"},
+    "nlohmann": {"ipc", "daemon", "ctl", "man"},
 }
 # Never reached through a header that another folder includes: they would cost every such file seconds of compilation.
 HEAVY = ("boost/beast", "nlohmann/json.hpp", "ngtcp2", "nice", "glib", "sqlite3")

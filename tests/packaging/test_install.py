@@ -14,6 +14,7 @@ PLACES = [
     "usr/local/lib/sysusers.d/p2p-relay.conf", "usr/local/lib/sysctl.d/50-p2pd.conf", "usr/local/share/man/man1/p2pctl.1",
     "usr/local/share/man/man5/p2pd.conf.5", "usr/local/share/man/man7/p2pd-api.7", "usr/local/share/man/man8/p2pd.8",
     "usr/local/share/man/man8/p2p-relay.8", "usr/local/share/bash-completion/completions/p2pctl",
+    "usr/local/share/p2pd/openrpc.json",
     "usr/local/share/zsh/site-functions/_p2pctl", "usr/local/share/fish/vendor_completions.d/p2pctl.fish",
 ]
 

@@ -133,6 +133,29 @@ TEST_F(MethodTableTest, AnswersForAHandlerThatThrowsOrForgets) {
   }
 }
 
+TEST_F(MethodTableTest, DiscoverTellsShapesErrorsAndExamples) {
+  constexpr NamedShape kShapes[] = {{"Thing", "{ name: string }", "a thing"}};
+  constexpr MethodShape kMethods[] = {{"thing.make", "{ size?: 1..3 }", "{ name: string, of?: Thing }",
+                                       "quota busy", R"({"name":"x"})", R"({"name":"x"})"}};
+  table_.set_details({kShapes, kMethods});
+  const json document = table_.discover();
+  EXPECT_EQ(document["components"]["schemas"]["Thing"]["description"], "a thing");
+  EXPECT_EQ(document["components"]["errors"]["quota"],
+            (json{{"code", 1011}, {"message", "quota"}, {"data", {{"reason", "quota"}}}}));
+  EXPECT_EQ(document["components"]["errors"].size(), all_error_codes().size());
+  const json& method = document["methods"][1];
+  EXPECT_EQ(method["params"][1]["schema"], (json{{"type", "integer"}, {"minimum", 1}, {"maximum", 3}}));
+  EXPECT_EQ(method["params"][0]["schema"], (json{{"type", "string"}})) << "the row's own";
+  const json& properties = method["result"]["schema"]["properties"];
+  EXPECT_EQ(properties["of"]["$ref"], "#/components/schemas/Thing");
+  EXPECT_EQ(properties["name"], (json{{"type", "string"}, {"description", "as given"}}));
+  EXPECT_EQ(method["errors"].size(), 6U);
+  EXPECT_EQ(method["errors"][5], (json{{"$ref", "#/components/errors/busy"}}));
+  EXPECT_EQ(method["examples"][0]["params"], (json::array({{{"name", "name"}, {"value", "x"}}})));
+  EXPECT_EQ(method["examples"][0]["result"]["value"], (json{{"name", "x"}}));
+  EXPECT_FALSE(document["methods"][0].contains("examples")) << "nothing is said of it";
+}
+
 TEST_F(MethodTableTest, DiscoverDescribesEveryRow) {
   const json document = *call("rpc.discover", json::object(), Tier::read).value;
   EXPECT_EQ(document["openrpc"], "1.2.6");

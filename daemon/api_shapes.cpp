@@ -1,0 +1,107 @@
+#include "daemon/api_document.hpp"
+
+namespace p2pd::daemon {
+namespace {
+
+constexpr ipc::NamedShape kShapes[] = {
+    {"PeerId", R"({"type":"string","pattern":"^[a-z2-7]{52}$"})",
+     "a peer's whole public key in lower-case base32"},
+    {"Id", R"({"type":"string","pattern":"^[0-9a-f]{32}$"})",
+     "of a message or a transfer, the same at both ends"},
+    {"Time",
+     R"({"type":"string","pattern":"^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9][.][0-9]{3}Z$"})",
+     "RFC 3339, UTC, with milliseconds"},
+    {"Share", R"({"type":"number","minimum":0,"maximum":1})", "a part of a whole"},
+    {"Tier", "read|operate|admin", "what a client may do; each includes those before it"},
+    {"Path", "relay|direct|turn", "which way datagrams travel"},
+    {"WhyNotDirect",
+     "in_progress|disabled|peer_disabled|proxy|udp_blocked|no_candidates|checks_failed|symmetric_nat|no_"
+     "hairpin|"
+     "path_flapping|cooldown",
+     "why the path is not direct"},
+    {"Topic", "daemon|relay|peer|message|file|service|net", "of events"},
+    {"LogLevel", "error|warn|info|debug", "how severe"},
+    {"Relay",
+     "{ url: string|null, state: online|connecting|offline, rtt_ms: number|null, configured?: boolean, "
+     "home?: boolean, "
+     "error?: string|null }",
+     "a relay session; configured, home and error are missing where there is none at all"},
+    {"PortMapping",
+     "{ state: off|finding|none|mapping, protocol: string|null, gateway: string|null, external: string|null, "
+     "mappings: count, error: string|null }",
+     "what the gateway does for peers"},
+    {"Peer",
+     "{ id: PeerId, name: string, relays: [string], direct: on|off, files: accept|refuse, wanted: boolean }",
+     "an entry of the address book"},
+    {"PathBytes",
+     "{ relay_tx: count, relay_rx: count, direct_tx: count, direct_rx: count, turn_tx: count, turn_rx: count "
+     "}",
+     "bytes of QUIC datagrams by the path they took"},
+    {"Quality",
+     "{ rtt_ms: number|null, jitter_ms: number|null, loss: Share|null, packets_sent: count, packets_lost: "
+     "count, "
+     "delivery_rate: count|null, switches: count, time_ms: { direct: count, turn: count, relay: count }, "
+     "bytes?: PathBytes }",
+     "of a connection; delivery_rate in bytes a second"},
+    {"PeerStatus",
+     "{ id: PeerId, name: string, relays: [string], direct: on|off, files: accept|refuse, wanted: boolean, "
+     "state: idle|dialing|established|backoff, path: Path|null, why_not_direct: WhyNotDirect|null, rtt_ms: "
+     "number|null, "
+     "local_candidate: string|null, remote_candidate: string|null, to_relay_ms: number|null, to_direct_ms: "
+     "number|null, "
+     "bytes: PathBytes, switches: count, quality: Quality|null, connection: string|null, last_error: "
+     "string|null, "
+     "presence: here|gone|unavailable|unknown, outbox: count }",
+     "an entry of the address book and its connection"},
+    {"Candidate",
+     "{ side: local|remote, type: string, address: string, generation?: count, state: string, reason: "
+     "string|null }",
+     "an address that was found, sent, received or refused"},
+    {"Attempt",
+     "{ id: string, started: Time, ended: Time|null, outcome: string|null, reason: string|null, to_relay_ms: "
+     "count|null, "
+     "to_direct_ms: count|null, candidates: [Candidate], paths: [{ at: Time, path: string, from: "
+     "string|null, "
+     "to: string, why_not_direct: string|null, reason: string|null, local_candidate: string|null, "
+     "remote_candidate: string|null }], quality: Quality|null }",
+     "an attempt to connect, and what became of it"},
+    {"Invitation",
+     "{ id: string, name: string|null, state: open|used|revoked|expired, created: Time, expires: Time, used: "
+     "Time|null, "
+     "peer: PeerId|null, peer_name: string|null }",
+     "an invitation without its secret"},
+    {"Message",
+     "{ cursor: count, id: Id, peer: PeerId, name: string|null, sequence: count, sent: Time, received: Time, "
+     "content_type: string, reply_to: Id|null, text?: string, data_base64?: string }",
+     "a received message, with its body as text or else in base64"},
+    {"WaitingMessage",
+     "{ id: Id, peer: PeerId, name: string|null, sequence: count, created: Time, size: count, content_type: "
+     "string, "
+     "reply_to: Id|null }",
+     "a message that is not delivered yet"},
+    {"Transfer",
+     "{ id: Id, direction: out|in, peer: PeerId, name: string|null, file: string, size: count, bytes: count, "
+     "state: waiting|needs_file|checking|active|storing|done|failed|cancelled, reason: string|null, "
+     "explanation?: string, rate: count|null, left_ms: count|null, created: Time, ended: Time|null, "
+     "stored_as: string|null, path?: string|null }",
+     "a file on its way or arrived"},
+    {"NetFamily",
+     "{ address: boolean|null, udp: boolean|null, outside: string|null, nat: string, "
+     "mapping: none|endpoint_independent|address_dependent|address_and_port_dependent|null, "
+     "filtering: endpoint_independent|address_dependent|address_and_port_dependent|null, "
+     "port_preservation: boolean|null, allocation: preserving|sequential|random|null, allocation_step: "
+     "integer|null, "
+     "hairpin: boolean|null, path_mtu: count|null }",
+     "what the network does with IPv4 or IPv6"},
+    {"NetSide",
+     "{ direct: boolean, udp: boolean|null, ipv4: NetFamily, ipv6: NetFamily, candidates: [Candidate] }",
+     "the network at one end"},
+    {"Event", "{ subscription: count, seq: 1.., time: Time, topic: Topic, type: string }",
+     "the parameters of the notification `event`; further keys by topic and type"},
+};
+
+}  // namespace
+
+std::span<const ipc::NamedShape> api_shapes() { return kShapes; }
+
+}  // namespace p2pd::daemon

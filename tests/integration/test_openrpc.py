@@ -1,0 +1,162 @@
+"""rpc.discover against everything: the document itself, docs/api.md, the shipped file, and the answers of running daemons."""
+import json
+import os
+import pathlib
+import re
+import tempfile
+
+import harness
+from api_client import Connection
+from case import LabCase, main
+from json_schema import faults, resolve
+
+DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "api.md"
+
+
+def references(value):
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from [item] if key == "$ref" else references(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from references(item)
+
+
+def documented():
+    """By method, the parameters' names as docs/api.md has them, with whether they are needed, and the tier."""
+    out = {}
+    for name, inside, tier in re.findall(r"^### (\w+\.\w+) `\{(.*)\}` \((\w+)\)$", DOCUMENT.read_text(), re.MULTILINE):
+        params = {}
+        for item in filter(None, inside.split(", ")):
+            words = [word.strip() for word in item.split("|")]  # one of several may be left out
+            params.update({word.removesuffix("?"): not word.endswith("?") and len(words) == 1 for word in words})
+        out[name] = (params, tier)
+    return out
+
+
+class OpenRpc(LabCase):
+    def connection(self, daemon):
+        connection = Connection(daemon)
+        self.addCleanup(connection.close)
+        return connection
+
+    def discovered(self, daemon):
+        self.document = self.connection(daemon).call("rpc.discover")["result"]
+        return {method["name"]: method for method in self.document["methods"]}
+
+    def fits(self, value, schema, what):
+        self.assertEqual(list(faults(value, schema, self.document)), [], what)
+
+    def test_the_document(self):
+        methods = self.discovered(self.lab.daemon("alice", []))
+        self.assertRegex(self.document["openrpc"], r"^1\.\d+\.\d+$")
+        for reference in references(self.document):
+            resolve(reference, self.document)
+        self.assertEqual({name: ({p["name"]: p["required"] for p in method["params"]}, method["x-tier"])
+                          for name, method in methods.items()}, documented())
+        for name, method in methods.items():
+            with self.subTest(method=name):
+                self.assertEqual(method["paramStructure"], "by-name")
+                self.assertTrue(method["summary"] and method["errors"])
+                example = method["examples"][0]
+                given = {p["name"]: p["value"] for p in example["params"]}
+                known = {p["name"]: p for p in method["params"]}
+                self.assertLessEqual({n for n, p in known.items() if p["required"]}, set(given))
+                for param, value in given.items():
+                    self.fits(value, known[param]["schema"], param)
+                self.fits(example["result"]["value"], method["result"]["schema"], "the example's result")
+        shipped = json.loads(pathlib.Path(os.environ["P2PD_BUILD"], "man", "openrpc.json").read_text())
+        self.assertEqual(shipped, self.document)
+
+    def test_what_is_wrong_would_be_found(self):
+        methods = self.discovered(self.lab.daemon("alice", []))
+        schema = methods["peer.status"]["result"]["schema"]
+        good = methods["peer.status"]["examples"][0]["result"]["value"]
+        for change in ({"state": "asleep"}, {"rtt_ms": "quick"}, {"path": 7}, {"outbox": -1}, {"id": "short"}, {"relays": [1]},
+                       {"bytes": {}}, {"wanted": 1}):
+            self.assertNotEqual(list(faults({**good, **change}, schema, self.document)), [], change)
+        self.assertNotEqual(list(faults({}, schema, self.document)), [])
+
+    def test_answers_of_every_method_are_as_described(self):
+        alice, bob, relays = self.pair()
+        carol = self.lab.daemon("carol", relays)
+        methods = self.discovered(alice)
+        called = set()
+
+        def call(daemon, method, refused=None, descriptor=None, **params):
+            """The result, or with `refused` the error, which has to be one of the described."""
+            called.add(method)
+            answer = self.connection(daemon).call(method, params, descriptor)
+            row = methods[method]
+            if refused:
+                self.assertEqual(answer["error"]["data"]["reason"], refused, answer)
+                self.assertIn({"$ref": f"#/components/errors/{refused}"}, row["errors"], method)
+                described = resolve(f"#/components/errors/{refused}", self.document)
+                self.assertEqual((answer["error"]["code"], answer["error"]["data"]), (described["code"], described["data"]))
+                return answer["error"]
+            self.assertIn("result", answer, (method, answer))
+            known = {p["name"]: p["schema"] for p in row["params"]}
+            for name, value in params.items():
+                self.fits(value, known[name], f"{method} {name}")
+            self.fits(answer["result"], row["result"]["schema"], method)
+            return answer["result"]
+
+        for method in ("rpc.discover", "daemon.hello", "daemon.status", "daemon.config", "daemon.reload", "daemon.log", "peer.list"):
+            call(alice, method)
+        call(alice, "log.set_level", level="debug")
+        call(alice, "net.report", max_age_ms=3_600_000)
+        call(alice, "peer.add", name="dave", id="abcdefghijklmnopqrstuvwxyz234567abcdefghijklmnopqraa")
+        call(alice, "peer.add", refused="name_taken", name="bob", id="abcdefghijklmnopqrstuvwxyz234567abcdefghijklmnopqraa")
+        call(alice, "peer.add", refused="own_id", name="me", id=alice.id())
+        call(alice, "peer.add", refused="invalid_id", name="me", id="me")
+        call(alice, "peer.set", peer="dave", direct="off", files=False)
+        call(alice, "peer.connect", peer="bob", wait="none")
+        call(alice, "peer.connect", peer="bob", wait="direct", timeout_ms=30_000)
+        call(alice, "peer.connect", refused="timeout", peer="dave", timeout_ms=1)
+        for method in ("peer.status", "peer.history", "peer.ping", "peer.diagnose"):
+            call(alice, method, peer="bob")
+            call(alice, method, refused="unknown_peer", peer="eve")
+        self.assertEqual(len(call(alice, "message.send", peer="dave", text="waits")["id"]), 32)
+        waiting = call(alice, "outbox.list")["messages"]
+        call(alice, "outbox.cancel", id=waiting[0]["id"])
+        call(alice, "outbox.cancel", refused="not_found", id=waiting[0]["id"])
+        for body in ({"text": "hello"}, {"data_base64": "AAEC"}):
+            call(alice, "message.send", peer="bob", reply_to="47723cd5433c7f6f6dd09eba45e55980", **body)
+        harness.until(lambda: len(call(bob, "message.list", after=0, limit=1000)["messages"]) == 2, "the messages")
+        call(bob, "message.ack", up_to=1)
+        with tempfile.TemporaryFile() as file:
+            file.write(b"content")
+            file.flush()
+            sent = call(alice, "file.send", peer="bob", name="some.file", descriptor=file.fileno())
+            self.assertEqual(call(alice, "file.list")["files"] == [], False)
+            harness.until(lambda: call(bob, "file.list", all=True)["files"][0:] and
+                          call(bob, "file.list", all=True)["files"][0]["state"] == "done", "the file")
+            harness.until(lambda: call(alice, "file.list", peer="bob", all=True)["files"][0]["state"] == "done", "the news of it")
+            call(alice, "file.ack", id=sent["id"])
+            waits = call(alice, "file.send", peer="dave", name="other.file", descriptor=file.fileno())
+            call(alice, "file.cancel", id=waits["id"])
+            call(alice, "file.cancel", refused="not_found", id=waits["id"])
+        call(alice, "invite.create", name="carol", expires_ms=600_000)
+        ticket = call(alice, "invite.create")["ticket"]
+        call(alice, "invite.revoke", id=call(alice, "invite.list")["invitations"][0]["id"])
+        call(carol, "invite.accept", ticket=ticket, timeout_ms=60_000)
+        call(carol, "invite.accept", refused="ticket_altered", ticket="p2pd1nonsense")
+        call(alice, "invite.list")
+        call(alice, "peer.disconnect", peer="bob")
+        call(alice, "peer.remove", peer="dave")
+        self.events(alice, called)
+        self.assertEqual(called, set(methods), "methods that this test forgot")
+
+    def events(self, daemon, called):
+        connection = self.connection(daemon)
+        number = connection.call("events.subscribe", {"topics": ["peer", "message", "file"], "peers": ["bob"]})["result"]
+        self.fits(connection.next(), {"$ref": "#/components/schemas/Event"}, "the snapshot")
+        daemon.ctl("send", "bob", "again")
+        for event in connection.until("delivered"):
+            self.fits(event, {"$ref": "#/components/schemas/Event"}, "an event")
+        self.assertEqual(connection.call("events.unsubscribe", number)["result"], {})
+        called.update(("events.subscribe", "events.unsubscribe"))
+
+
+if __name__ == "__main__":
+    main()
