@@ -88,6 +88,23 @@ def memory(build, count):
     return out
 
 
+def api_calls(build, runs):
+    """What one connection can ask of a daemon with one peer, which is away, so that messages are stored and not sent on."""
+    absent = "abcdefghijklmnopqrstuvwxyz234567abcdefghijklmnopqraa"
+    message = json.dumps({"peer": "absent", "text": "x" * 256})
+    loads = {"daemon.status, one by one": ("daemon.status", "{}", 20_000, 1),
+             "daemon.status, pipelined": ("daemon.status", "{}", 60_000, 64),
+             "durable 256-byte messages, pipelined": ("message.send", message, 20_000, 128)}
+    measured = {title: [] for title in loads}
+    for _ in range(runs):
+        with harness.Lab(build, loopback=True) as lab:
+            daemon = lab.daemon("alice", [])
+            daemon.ctl("peer", "add", "absent", absent)
+            for title, (method, params, count, window) in loads.items():
+                measured[title].append(measure(build, "bench_api", str(daemon.socket), method, params, str(count), str(window)))
+    return {title: median_of(each) for title, each in measured.items()}
+
+
 def own_network():
     return os.environ.get("P2PD_OWN_NETWORK") == "1"
 
@@ -110,6 +127,7 @@ def main():
         ours, tls = side_by_side(build, options.runs, arguments)
         result[title] = {"p2pd": ours, "TLS over TCP": tls, "ratio": {key: round(ours[key] / tls[key], 3) for key in ours}}
     result["dial"] = dial_times(build, options.runs)
+    result["API calls on one connection"] = api_calls(build, options.runs)
     result["memory and idle"] = memory(build, options.peers)
 
     result["relay (one run)"] = relay_cost.measure(build, options.sessions)
