@@ -61,7 +61,10 @@ Result<> open_up(const Descriptor& folder, const std::string& path, mode_t socke
   mode_t mode = 0700;
   if ((socket & 0060) != 0) mode |= 0050;
   if ((socket & 0006) != 0) mode |= 0055;
-  if (group && ::fchown(folder.get(), static_cast<uid_t>(-1), *group) != 0) return group_error(*group, path);
+  struct stat about {};
+  if (::fstat(folder.get(), &about) != 0) return system_error("cannot look at the folder " + path);
+  if (group && about.st_gid != *group && ::fchown(folder.get(), static_cast<uid_t>(-1), *group) != 0)
+    return group_error(*group, path);
   if (::fchmod(folder.get(), mode) != 0) return system_error("cannot set the mode of the folder " + path);
   return {};
 }
@@ -131,8 +134,11 @@ Result<> bind_and_listen(const Descriptor& socket, const sockaddr_un& address, m
   const int bind_errno = errno;
   ::umask(before);
   if (bound != 0) return base::errno_error(bind_errno, "cannot bind the socket " + path);
-  // Nobody can connect before listen().
-  if (group && ::lchown(path.c_str(), static_cast<uid_t>(-1), *group) != 0) {
+  // Nobody can connect before listen(). A service that is closed up may give nothing away, also not what it
+  // is already.
+  struct stat about {};
+  if (group && (::lstat(path.c_str(), &about) != 0 || about.st_gid != *group) &&
+      ::lchown(path.c_str(), static_cast<uid_t>(-1), *group) != 0) {
     Error why = group_error(*group, path);
     ::unlink(path.c_str());
     return why;

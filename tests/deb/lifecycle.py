@@ -84,6 +84,9 @@ class Lifecycle(unittest.TestCase):
         self.assertRegex(self.id(), r"^[a-z2-7]{52}$")
         self.assertEqual(self.machine.run("stat", "-c", "%U %a", "/var/lib/p2pd", "/var/lib/p2pd/peer.key"), "p2pd 700\np2pd 600\n")
         self.assertEqual(self.machine.run("stat", "-c", "%U %G %a", "/run/p2pd"), "p2pd p2pd 750\n")
+        self.assertEqual(self.machine.run("stat", "-c", "%U %G %a", "/run/p2pd/p2pd.sock"), "p2pd p2pd 660\n")
+        member = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--groups=p2pd", "p2pctl", "--json", "call", "daemon.hello")
+        self.assertIn('"tier":"operate"', self.machine.run(*member))
         status, said = self.machine.status_of("setpriv", "--reuid=nobody", "--clear-groups", "p2pctl", "id")
         self.assertNotEqual(status, 0, said)
         # The journal has no complaint of either.
