@@ -34,11 +34,36 @@ def documented():
     return out
 
 
+def outside(schema, document):
+    """Values that a schema does not allow: just over its bounds, another word, another type."""
+    if "$ref" in schema:
+        yield from outside(resolve(schema["$ref"], document), document)
+        return
+    if "anyOf" in schema:
+        candidates = [value for one in schema["anyOf"] for value in outside(one, document)]
+        yield from (value for value in candidates if list(faults(value, schema, document)))
+        return
+    yield {"another": "type"} if schema.get("type") != "object" else 7
+    if "minimum" in schema:
+        yield schema["minimum"] - 1
+    if "maximum" in schema:
+        yield schema["maximum"] + 1
+    if "enum" in schema or "pattern" in schema:
+        yield "no-such-word"
+    if "items" in schema:
+        yield from ([value] for value in outside(schema["items"], document))
+
+
 class OpenRpc(LabCase):
+    def setUp(self):
+        super().setUp()
+        self.connections = {}
+
     def connection(self, daemon):
-        connection = Connection(daemon)
-        self.addCleanup(connection.close)
-        return connection
+        if daemon not in self.connections:
+            self.connections[daemon] = Connection(daemon)
+            self.addCleanup(self.connections[daemon].close)
+        return self.connections[daemon]
 
     def discovered(self, daemon):
         self.document = self.connection(daemon).call("rpc.discover")["result"]
@@ -76,6 +101,20 @@ class OpenRpc(LabCase):
                        {"bytes": {}}, {"wanted": 1}):
             self.assertNotEqual(list(faults({**good, **change}, schema, self.document)), [], change)
         self.assertNotEqual(list(faults({}, schema, self.document)), [])
+
+    def test_what_the_schemas_do_not_allow_is_refused(self):
+        alice, _, _ = self.pair()
+        tried = set()
+        for name, method in self.discovered(alice).items():
+            example = {p["name"]: p["value"] for p in method["examples"][0]["params"]}
+            for param in method["params"]:
+                for value in outside(param["schema"], self.document):
+                    with self.subTest(method=name, param=param["name"], value=value):
+                        answer = self.connection(alice).call(name, {**example, param["name"]: value})
+                        self.assertEqual(answer.get("error", answer)["data"]["reason"], "invalid_params", answer)
+                        self.assertIn(param["name"], answer["error"]["message"])
+                        tried.add(type(value))
+        self.assertEqual(tried, {dict, int, str, list})
 
     def test_answers_of_every_method_are_as_described(self):
         alice, bob, relays = self.pair()
