@@ -47,12 +47,7 @@ CtlResult<ExitCode> run_connect(Context& context, const Arguments& arguments) {
 CtlResult<ExitCode> run_disconnect(Context& context, const Arguments& arguments) {
   const CtlResult<JsonPtr> result = context.call("peer.disconnect", {{"peer", arguments.operand(0)}});
   if (!result) return result.error();
-  if (context.json()) {
-    context.print_json(**result);
-  } else {
-    context.err() << "disconnected from " << escape_line(arguments.operand(0)) << "\n";
-  }
-  return ExitCode::done;
+  return context.done(**result, "disconnected from " + escape_line(arguments.operand(0)));
 }
 
 }  // namespace p2pd::ctl

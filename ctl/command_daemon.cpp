@@ -47,12 +47,7 @@ CtlResult<ExitCode> run_version(Context& context, const Arguments&) {
 CtlResult<ExitCode> run_log_level(Context& context, const Arguments& arguments) {
   const CtlResult<JsonPtr> result = context.call("log.set_level", {{"level", arguments.operand(0)}});
   if (!result) return result.error();
-  if (context.json()) {
-    context.print_json(**result);
-  } else {
-    context.err() << "p2pd logs at level " << field(**result, "level") << " now\n";
-  }
-  return ExitCode::done;
+  return context.done(**result, "p2pd logs at level " + field(**result, "level") + " now");
 }
 
 CtlResult<ExitCode> run_reload(Context& context, const Arguments&) {

@@ -187,7 +187,7 @@ std::string percent(const json& transfer) {
   return std::to_string(whole > 0 ? static_cast<int>(100 * bytes.get<double>() / whole) : 100) + " %";
 }
 
-CtlResult<ExitCode> list(Context& context, bool all) {
+CtlResult<ExitCode> list_transfers(Context& context, bool all) {
   const CtlResult<JsonPtr> result = context.call("file.list", {{"all", all}});
   if (!result) return result.error();
   if (context.json()) {
@@ -214,15 +214,10 @@ CtlResult<ExitCode> list(Context& context, bool all) {
   return ExitCode::done;
 }
 
-CtlResult<ExitCode> cancel(Context& context, const std::string& id) {
+CtlResult<ExitCode> cancel_transfer(Context& context, const std::string& id) {
   const CtlResult<JsonPtr> result = context.call("file.cancel", {{"id", id}});
   if (!result) return result.error();
-  if (context.json()) {
-    context.print_json(**result);
-  } else {
-    context.err() << "cancelled " << escape_line(id) << "\n";
-  }
-  return ExitCode::done;
+  return context.done(**result, "cancelled " + escape_line(id));
 }
 
 }  // namespace
@@ -272,9 +267,9 @@ CtlResult<ExitCode> run_send_file(Context& context, const Arguments& arguments) 
 CtlResult<ExitCode> run_file(Context& context, const Arguments& arguments) {
   const std::vector<std::string>& operands = arguments.operands();
   if (operands.empty() || (operands[0] == "list" && operands.size() == 1)) {
-    return list(context, arguments.has("--all"));
+    return list_transfers(context, arguments.has("--all"));
   }
-  if (operands[0] == "cancel" && operands.size() == 2) return cancel(context, operands[1]);
+  if (operands[0] == "cancel" && operands.size() == 2) return cancel_transfer(context, operands[1]);
   return Failure{ExitCode::usage, "usage: p2pctl file [list [--all] | cancel ID]"};
 }
 

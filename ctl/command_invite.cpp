@@ -64,7 +64,7 @@ CtlResult<ExitCode> create(Context& context, const Arguments& arguments) {
   return ExitCode::done;
 }
 
-CtlResult<ExitCode> list(Context& context) {
+CtlResult<ExitCode> list_invitations(Context& context) {
   const CtlResult<JsonPtr> result = context.call("invite.list", json::object());
   if (!result) return result.error();
   if (context.json()) {
@@ -114,12 +114,7 @@ CtlResult<ExitCode> revoke(Context& context, std::string invitation) {
   }
   const CtlResult<JsonPtr> result = context.call("invite.revoke", {{"id", invitation}});
   if (!result) return result.error();
-  if (context.json()) {
-    context.print_json(**result);
-  } else {
-    context.err() << "revoked " << field(**result, "id") << "\n";
-  }
-  return ExitCode::done;
+  return context.done(**result, "revoked " + field(**result, "id"));
 }
 
 }  // namespace
@@ -132,7 +127,7 @@ CtlResult<ExitCode> run_invite(Context& context, const Arguments& arguments) {
         "--list and --revoke go alone: one invitation is made, or all are listed, or one is revoked");
   }
   if (arguments.has("--qr") && context.json()) return usage("--qr draws for people: leave out --json");
-  if (arguments.has("--list")) return list(context);
+  if (arguments.has("--list")) return list_invitations(context);
   if (revoked) return revoke(context, *revoked);
   return create(context, arguments);
 }

@@ -39,7 +39,7 @@ void put_body(json& params, const std::string& body) {
   if (text) params["content_type"] = "text/plain";
 }
 
-CtlResult<ExitCode> list(Context& context) {
+CtlResult<ExitCode> list_messages(Context& context) {
   const CtlResult<JsonPtr> result = context.call("outbox.list", json::object());
   if (!result) return result.error();
   if (context.json()) {
@@ -61,15 +61,10 @@ CtlResult<ExitCode> list(Context& context) {
   return ExitCode::done;
 }
 
-CtlResult<ExitCode> cancel(Context& context, const std::string& id) {
+CtlResult<ExitCode> cancel_message(Context& context, const std::string& id) {
   const CtlResult<JsonPtr> result = context.call("outbox.cancel", {{"id", id}});
   if (!result) return result.error();
-  if (context.json()) {
-    context.print_json(**result);
-  } else {
-    context.err() << "cancelled " << escape_line(id) << "\n";
-  }
-  return ExitCode::done;
+  return context.done(**result, "cancelled " + escape_line(id));
 }
 
 }  // namespace
@@ -102,8 +97,8 @@ CtlResult<ExitCode> run_send(Context& context, const Arguments& arguments) {
 
 CtlResult<ExitCode> run_outbox(Context& context, const Arguments& arguments) {
   const std::vector<std::string>& operands = arguments.operands();
-  if (operands.empty() || (operands[0] == "list" && operands.size() == 1)) return list(context);
-  if (operands[0] == "cancel" && operands.size() == 2) return cancel(context, operands[1]);
+  if (operands.empty() || (operands[0] == "list" && operands.size() == 1)) return list_messages(context);
+  if (operands[0] == "cancel" && operands.size() == 2) return cancel_message(context, operands[1]);
   return Failure{ExitCode::usage, "usage: p2pctl outbox [list | cancel ID]"};
 }
 

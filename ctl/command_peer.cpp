@@ -11,30 +11,19 @@ namespace {
 using nlohmann::json;
 using Operands = std::vector<std::string>;
 
-Failure usage(std::string message) { return {ExitCode::usage, std::move(message)}; }
-
-// Data for --json, a sentence for people.
-ExitCode done(Context& context, const json& result, const std::string& sentence) {
-  if (context.json()) {
-    context.print_json(result);
-  } else {
-    context.err() << sentence << "\n";
-  }
-  return ExitCode::done;
-}
-
 CtlResult<ExitCode> add(Context& context, const Operands& operands, const std::vector<std::string>& relays) {
-  if (operands.size() != 3) return usage("usage: p2pctl peer add NAME ID [--relay URL]...");
+  if (operands.size() != 3)
+    return Failure{ExitCode::usage, "usage: p2pctl peer add NAME ID [--relay URL]..."};
   json params = {{"name", operands[1]}, {"id", operands[2]}};
   if (!relays.empty()) params["relays"] = relays;
   const CtlResult<JsonPtr> result = context.call("peer.add", params);
   if (!result) return result.error();
   const std::string name = field(member(**result, "peer"), "name");
-  return done(context, **result, "added " + name + ": try `p2pctl connect " + name + "`");
+  return context.done(**result, "added " + name + ": try `p2pctl connect " + name + "`");
 }
 
-CtlResult<ExitCode> list(Context& context, const Operands& operands) {
-  if (operands.size() != 1) return usage("usage: p2pctl peer list");
+CtlResult<ExitCode> list_peers(Context& context, const Operands& operands) {
+  if (operands.size() != 1) return Failure{ExitCode::usage, "usage: p2pctl peer list"};
   const CtlResult<JsonPtr> result = context.call("peer.list", json::object());
   if (!result) return result.error();
   if (context.json()) {
@@ -58,7 +47,7 @@ CtlResult<ExitCode> list(Context& context, const Operands& operands) {
 }
 
 CtlResult<ExitCode> set(Context& context, const Operands& operands) {
-  if (operands.size() < 3) return usage("usage: p2pctl peer set P KEY=VALUE...");
+  if (operands.size() < 3) return Failure{ExitCode::usage, "usage: p2pctl peer set P KEY=VALUE..."};
   json params = {{"peer", operands[1]}};
   for (std::size_t i = 2; i < operands.size(); ++i) {
     const std::size_t equals = operands[i].find('=');
@@ -68,35 +57,38 @@ CtlResult<ExitCode> set(Context& context, const Operands& operands) {
                       (key == "direct" && (value == "on" || value == "off")) ||
                       (key == "files" && (value == "accept" || value == "refuse"));
     if (!good) {
-      return usage("'" + escape_line(operands[i]) +
-                   "' is not a setting: give name=NAME, direct=on|off or files=accept|refuse");
+      return Failure{ExitCode::usage,
+                     "'" + escape_line(operands[i]) +
+                         "' is not a setting: give name=NAME, direct=on|off or files=accept|refuse"};
     }
     params[key] = value;
   }
   const CtlResult<JsonPtr> result = context.call("peer.set", params);
   if (!result) return result.error();
   const json& peer = member(**result, "peer");
-  return done(context, **result,
-              field(peer, "name") + ": direct=" + field(peer, "direct") + " files=" + field(peer, "files"));
+  return context.done(
+      **result, field(peer, "name") + ": direct=" + field(peer, "direct") + " files=" + field(peer, "files"));
 }
 
 CtlResult<ExitCode> remove(Context& context, const Operands& operands) {
-  if (operands.size() != 2) return usage("usage: p2pctl peer remove P");
+  if (operands.size() != 2) return Failure{ExitCode::usage, "usage: p2pctl peer remove P"};
   const CtlResult<JsonPtr> result = context.call("peer.remove", {{"peer", operands[1]}});
   if (!result) return result.error();
-  return done(context, **result, "removed " + escape_line(operands[1]));
+  return context.done(**result, "removed " + escape_line(operands[1]));
 }
 
 }  // namespace
 
 CtlResult<ExitCode> run_peer(Context& context, const Arguments& arguments) {
   const Operands& operands = arguments.operands();
-  if (arguments.has("--relay") && operands[0] != "add") return usage("--relay belongs to `p2pctl peer add`");
+  if (arguments.has("--relay") && operands[0] != "add")
+    return Failure{ExitCode::usage, "--relay belongs to `p2pctl peer add`"};
   if (operands[0] == "add") return add(context, operands, arguments.values("--relay"));
-  if (operands[0] == "list") return list(context, operands);
+  if (operands[0] == "list") return list_peers(context, operands);
   if (operands[0] == "set") return set(context, operands);
   if (operands[0] == "remove") return remove(context, operands);
-  return usage("`p2pctl peer` can add, list, set or remove, not '" + escape_line(operands[0]) + "'");
+  return Failure{ExitCode::usage,
+                 "`p2pctl peer` can add, list, set or remove, not '" + escape_line(operands[0]) + "'"};
 }
 
 }  // namespace p2pd::ctl

@@ -8,7 +8,7 @@
 namespace p2pd::ctl {
 namespace {
 
-constexpr std::string_view kHead = R"script(# bash completion for p2pctl
+constexpr std::string_view kBashHead = R"script(# bash completion for p2pctl
 
 _p2pctl_peers() {
   p2pctl "${connection[@]}" --timeout 3 --json peer list 2>/dev/null | grep -o '"name":"[^"]*"' | cut -d'"' -f4
@@ -49,16 +49,16 @@ _p2pctl() {
   if [[ $value ]]; then
     case "$command $previous" in
 )script";
-constexpr std::string_view kOptions = R"script(    esac
+constexpr std::string_view kBashOptions = R"script(    esac
   elif [[ $current == -* ]]; then
     case $command in
 )script";
-constexpr std::string_view kPlaces = R"script(    esac
+constexpr std::string_view kBashPlaces = R"script(    esac
     choices+=(GLOBAL_OPTIONS)
   else
     case "$command $count $first" in
 )script";
-constexpr std::string_view kTail = R"script(    esac
+constexpr std::string_view kBashTail = R"script(    esac
   fi
   mapfile -t COMPREPLY < <(compgen -W "${choices[*]}" -- "$current")
   if [[ $files ]]; then
@@ -86,7 +86,7 @@ std::vector<std::string_view> option_names(std::span<const Option> options) {
   return out;
 }
 
-std::string branch(const std::string& pattern, const Choices& choices) {
+std::string bash_branch(const std::string& pattern, const Choices& choices) {
   std::string words = fmt::format("{}", fmt::join(choices.words, " "));
   if (choices.commands) words += fmt::format("{}", fmt::join(command_names(), " "));
   std::string out = "      " + pattern + ")";
@@ -102,11 +102,11 @@ std::string bash_completion() {
   std::vector<std::string> patterns;
   std::string values;
   std::string options;
-  std::string places = branch("\" 0 \"", Choices{{}, false, true, false});
+  std::string places = bash_branch("\" 0 \"", Choices{{}, false, true, false});
   for (const ValuedOption& option : valued_options()) {
     patterns.push_back(option.command.empty() ? fmt::format("*\" {}\"", option.name)
                                               : fmt::format("\"{} {}\"", option.command, option.name));
-    if (!option.choices.empty()) values += branch(patterns.back(), option.choices);
+    if (!option.choices.empty()) values += bash_branch(patterns.back(), option.choices);
   }
   for (const Command& command : commands()) {
     if (!command.options.empty()) {
@@ -114,21 +114,21 @@ std::string bash_completion() {
                              fmt::join(option_names(command.options), " "));
     }
     for (const Place& place : places_of(command)) {
-      places += branch(fmt::format("\"{} {} {}\"{}", command.name, place.before, place.first,
-                                   place.first.empty() ? "*" : ""),
-                       place.choices);
+      places += bash_branch(fmt::format("\"{} {} {}\"{}", command.name, place.before, place.first,
+                                        place.first.empty() ? "*" : ""),
+                            place.choices);
     }
   }
-  std::string out(kHead);
+  std::string out(kBashHead);
   replace(out, "VALUED_OPTIONS", fmt::format("{}", fmt::join(patterns, " | ")));
   out += values;
-  out += kOptions;
+  out += kBashOptions;
   out += options;
-  out += kPlaces;
+  out += kBashPlaces;
   replace(out, "GLOBAL_OPTIONS",
           "\"${options[@]}\" " + fmt::format("{}", fmt::join(option_names(global_options()), " ")));
   out += places;
-  return out + std::string(kTail);
+  return out + std::string(kBashTail);
 }
 
 }  // namespace p2pd::ctl

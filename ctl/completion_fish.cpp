@@ -7,7 +7,7 @@
 namespace p2pd::ctl {
 namespace {
 
-constexpr std::string_view kHead = R"script(# fish completion for p2pctl
+constexpr std::string_view kFishHead = R"script(# fish completion for p2pctl
 
 # Where the cursor is: the command, how many operands stand before it, the first of them.
 function __p2pctl_place
@@ -100,7 +100,7 @@ std::string fish_completion() {
               offered(place.choices) + "\n";
     }
   }
-  std::string out(kHead);
+  std::string out(kFishHead);
   constexpr std::string_view kName = "VALUED_OPTIONS";
   out.replace(out.find(kName), kName.size(), fmt::format("{}", fmt::join(patterns, " ")));
   return out + rows;

@@ -7,7 +7,7 @@
 namespace p2pd::ctl {
 namespace {
 
-constexpr std::string_view kHead = R"script(#compdef p2pctl
+constexpr std::string_view kZshHead = R"script(#compdef p2pctl
 
 _p2pctl_peers() {
   local names
@@ -48,16 +48,16 @@ constexpr std::string_view kWalk = R"script(
   if [[ -n $value ]]; then
     case "$command $value" in
 )script";
-constexpr std::string_view kOptions = R"script(    esac
+constexpr std::string_view kZshOptions = R"script(    esac
   elif [[ $PREFIX == -* ]]; then
     case $command in
 )script";
-constexpr std::string_view kPlaces = R"script(    esac
+constexpr std::string_view kZshPlaces = R"script(    esac
     _describe -o 'option' options
   else
     case "$command $count $first" in
 )script";
-constexpr std::string_view kTail = R"script(    esac
+constexpr std::string_view kZshTail = R"script(    esac
   fi
 }
 
@@ -75,7 +75,7 @@ std::string described(std::span<const Option> options) {
   return out;
 }
 
-std::string branch(const std::string& pattern, const Choices& choices) {
+std::string zsh_branch(const std::string& pattern, const Choices& choices) {
   std::string out = "      " + pattern + ")";
   if (!choices.words.empty()) out += fmt::format(" compadd {};", fmt::join(choices.words, " "));
   if (choices.commands) out += " _describe 'command' all;";
@@ -91,27 +91,28 @@ std::string zsh_completion() {
   std::string all;
   std::string values;
   std::string options;
-  std::string places = branch("\" 0 \"", Choices{{}, false, true, false});
+  std::string places = zsh_branch("\" 0 \"", Choices{{}, false, true, false});
   for (const ValuedOption& option : valued_options()) {
     patterns.push_back(option.command.empty() ? fmt::format("*\" {}\"", option.name)
                                               : fmt::format("\"{} {}\"", option.command, option.name));
-    if (!option.choices.empty()) values += branch(patterns.back(), option.choices);
+    if (!option.choices.empty()) values += zsh_branch(patterns.back(), option.choices);
   }
   for (const Command& command : commands()) {
     all += described(command.name, command.summary);
     if (!command.options.empty())
       options += fmt::format("      {}) options+=({}) ;;\n", command.name, described(command.options));
     for (const Place& place : places_of(command)) {
-      places += branch(fmt::format("\"{} {} {}\"{}", command.name, place.before, place.first,
-                                   place.first.empty() ? "*" : ""),
-                       place.choices);
+      places += zsh_branch(fmt::format("\"{} {} {}\"{}", command.name, place.before, place.first,
+                                       place.first.empty() ? "*" : ""),
+                           place.choices);
     }
   }
   std::string walk(kWalk);
   constexpr std::string_view kName = "VALUED_OPTIONS";
   walk.replace(walk.find(kName), kName.size(), fmt::format("{}", fmt::join(patterns, " | ")));
-  return std::string(kHead) + "  all=(" + all + ")\n  options=(" + described(global_options()) + ")\n" +
-         walk + values + std::string(kOptions) + options + std::string(kPlaces) + places + std::string(kTail);
+  return std::string(kZshHead) + "  all=(" + all + ")\n  options=(" + described(global_options()) + ")\n" +
+         walk + values + std::string(kZshOptions) + options + std::string(kZshPlaces) + places +
+         std::string(kZshTail);
 }
 
 }  // namespace p2pd::ctl

@@ -113,6 +113,15 @@ std::vector<std::string> Context::socket_paths() const {
   return paths;
 }
 
+ExitCode Context::done(const nlohmann::json& result, std::string_view sentence) {
+  if (options_.json) {
+    print_json(result);
+  } else {
+    err() << sentence << "\n";
+  }
+  return ExitCode::done;
+}
+
 CtlResult<void> Context::connect() {
   if (client_) return {};
   const std::vector<std::string> paths = socket_paths();

@@ -63,6 +63,8 @@ class Context {
 
   // The result as one compact line.
   void print_json(const nlohmann::json& value);
+  // The end of a command whose result is data for --json and one sentence for people.
+  ExitCode done(const nlohmann::json& result, std::string_view sentence);
 
  private:
   [[nodiscard]] std::vector<std::string> socket_paths() const;

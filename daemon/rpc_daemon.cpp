@@ -13,16 +13,16 @@ namespace p2pd::daemon {
 namespace {
 
 using ipc::Method;
-using ipc::Presence;
 using ipc::Request;
 using ipc::Responder;
 using ipc::Tier;
 using ipc::Type;
 using nlohmann::json;
+using Needed = ipc::Presence;
 
 constexpr std::int64_t kMaxRecords = 2000;
 
-json to_json(const std::vector<Setting>& settings) {
+json settings_json(const std::vector<Setting>& settings) {
   json out = json::object();
   for (const Setting& setting : settings) {
     const auto table = option_table();
@@ -45,7 +45,7 @@ void config(Node& node, Responder responder) {
   for (const OptionRow& row : option_table()) {
     if (row.live) live.push_back(row.name);
   }
-  responder.ok({{"options", to_json(settings(node.options()))},
+  responder.ok({{"options", settings_json(settings(node.options()))},
                 {"files", std::move(files)},
                 {"live", std::move(live)}});
 }
@@ -125,8 +125,8 @@ void add_daemon_methods(ipc::MethodTable& table, Node& node) {
   table.add(Method{.name = "daemon.hello",
                    .tier = Tier::read,
                    .summary = "Names the daemon; the first call of a client.",
-                   .params = {{"client", Type::text, Presence::optional, "the calling program, for logs"},
-                              {"version", Type::text, Presence::optional, "the calling program's version"}},
+                   .params = {{"client", Type::text, Needed::optional, "the calling program, for logs"},
+                              {"version", Type::text, Needed::optional, "the calling program's version"}},
                    .result = "who answers",
                    .fields = {{"peer_id", Type::text, "this machine's peer ID"},
                               {"version", Type::text, "p2pd's version"},
@@ -177,8 +177,8 @@ void add_daemon_methods(ipc::MethodTable& table, Node& node) {
   table.add(Method{.name = "daemon.log",
                    .tier = Tier::admin,
                    .summary = "The latest records of the log, also of levels that are not logged now.",
-                   .params = {{"limit", Type::integer, Presence::optional, "1 to 2,000, 2,000 by default"},
-                              {"level", Type::text, Presence::optional,
+                   .params = {{"limit", Type::integer, Needed::optional, "1 to 2,000, 2,000 by default"},
+                              {"level", Type::text, Needed::optional,
                                "the least severe to give: error, warn, info or debug, which is the default"}},
                    .result = "the records, the oldest first",
                    .fields = {{"records", Type::array, "each with its time, level and text"}},
@@ -188,7 +188,7 @@ void add_daemon_methods(ipc::MethodTable& table, Node& node) {
   table.add(Method{.name = "log.set_level",
                    .tier = Tier::admin,
                    .summary = "Changes what is logged until the daemon ends.",
-                   .params = {{"level", Type::text, Presence::required, "error, warn, info or debug"}},
+                   .params = {{"level", Type::text, Needed::required, "error, warn, info or debug"}},
                    .result = "the level in force",
                    .fields = {{"level", Type::text, "error, warn, info or debug"}},
                    .handler = [](const Request& request, Responder responder) {

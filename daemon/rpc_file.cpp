@@ -56,7 +56,7 @@ void send(Node& node, Request& request, Responder responder) {
   });
 }
 
-void list(Node& node, const Request& request, Responder responder) {
+void list_files(Node& node, const Request& request, Responder responder) {
   std::optional<base::PeerId> peer;
   if (request.text("peer")) {
     const KnownPeer* known = named_peer(node, request, responder);
@@ -138,7 +138,7 @@ void add_file_methods(ipc::MethodTable& table, Node& node) {
             "id, direction, peer, name, file, size, bytes, state, reason, rate, left_ms, created, ended, "
             "stored_as and path of each"}},
       .handler = [&node](const Request& request, Responder responder) {
-        list(node, request, std::move(responder));
+        list_files(node, request, std::move(responder));
       }});
   table.add(Method{.name = "file.cancel",
                    .tier = Tier::operate,

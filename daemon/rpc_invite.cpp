@@ -32,7 +32,7 @@ json time_or_null(const std::optional<base::WallTime>& time) {
 }
 
 // Never its secret.
-json to_json(Node& node, const store::InvitationRow& row) {
+json invitation_json(Node& node, const store::InvitationRow& row) {
   const std::string peer_name = row.peer ? node.name_of(*row.peer) : "";
   return {{"id", invitation_name(row.id)},
           {"name", row.name.empty() ? json() : json(row.name)},
@@ -91,16 +91,16 @@ void create(Node& node, const Request& request, Responder responder) {
       answer_error(created.error(), *answer);
       return;
     }
-    json result = to_json(node, created->row);
+    json result = invitation_json(node, created->row);
     result["ticket"] = created->ticket;
     result["relays"] = created->relays;
     answer->ok(result);
   });
 }
 
-void list(Node& node, Responder responder) {
+void list_invitations(Node& node, Responder responder) {
   json invitations = json::array();
-  for (const auto& row : node.pairings().inviting().list()) invitations.push_back(to_json(node, row));
+  for (const auto& row : node.pairings().inviting().list()) invitations.push_back(invitation_json(node, row));
   responder.ok({{"invitations", std::move(invitations)}});
 }
 
@@ -112,7 +112,7 @@ void revoke(Node& node, const Request& request, Responder responder) {
                                         answer_error(row.error(), *answer);
                                         return;
                                       }
-                                      answer->ok(to_json(node, *row));
+                                      answer->ok(invitation_json(node, *row));
                                     });
 }
 
@@ -160,7 +160,9 @@ void add_invite_methods(ipc::MethodTable& table, Node& node) {
              .fields = {{"invitations", Type::array,
                          "id, name, state (open, used, revoked, expired), created, expires, used, peer, "
                          "peer_name of each"}},
-             .handler = [&node](const Request&, Responder responder) { list(node, std::move(responder)); }});
+             .handler = [&node](const Request&, Responder responder) {
+               list_invitations(node, std::move(responder));
+             }});
   table.add(Method{.name = "invite.revoke",
                    .tier = Tier::admin,
                    .summary = "Takes an invitation back.",

@@ -8,6 +8,7 @@
 #include "daemon/node.hpp"
 #include "daemon/rpc.hpp"
 #include "daemon/status_json.hpp"
+#include "peer/message_id.hpp"
 #include "proto/message_frames.hpp"
 
 namespace p2pd::daemon {
@@ -25,10 +26,6 @@ constexpr std::size_t kMaxMessage = 1024 * 1024;
 // One answer's bodies: as text they may double in size and still leave within the output bound of a client.
 constexpr std::size_t kListBytes = 4 * 1024 * 1024;
 constexpr std::int64_t kMaxList = 1000;
-
-bool is_message_id(const std::string& text) {
-  return text.size() == 32 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
-}
 
 // The body and its type, or false after answering the error.
 bool read_body(const Request& request, Responder& responder, store::OutboxRow& out) {
@@ -60,14 +57,14 @@ bool read_body(const Request& request, Responder& responder, store::OutboxRow& o
     return false;
   }
   out.reply_to = request.text("reply_to").value_or("");
-  if (!out.reply_to.empty() && !is_message_id(out.reply_to)) {
+  if (!out.reply_to.empty() && !peer::message_id(out.reply_to)) {
     responder.error(ErrorCode::invalid_params, "reply_to is the ID of a message, 32 hex digits");
     return false;
   }
   return true;
 }
 
-void send(Node& node, const Request& request, Responder responder) {
+void send_message(Node& node, const Request& request, Responder responder) {
   const KnownPeer* known = named_peer(node, request, responder);
   store::OutboxRow row;
   if (known == nullptr || !read_body(request, responder, row)) return;
@@ -101,7 +98,7 @@ bool optional_peer(Node& node, const Request& request, Responder& responder,
   return true;
 }
 
-void list(Node& node, const Request& request, Responder responder) {
+void list_messages(Node& node, const Request& request, Responder responder) {
   std::optional<base::PeerId> peer;
   if (!optional_peer(node, request, responder, peer)) return;
   const std::int64_t after = request.integer("after").value_or(0);
@@ -162,9 +159,9 @@ void list_outbox(Node& node, const Request& request, Responder responder) {
                            });
 }
 
-void cancel(Node& node, const Request& request, Responder responder) {
+void cancel_message(Node& node, const Request& request, Responder responder) {
   const std::string id = *request.text("id");
-  if (!is_message_id(id)) {
+  if (!peer::message_id(id)) {
     responder.error(ErrorCode::invalid_params,
                     "id is the ID of a message, 32 hex digits; see `p2pctl outbox`");
     return;
@@ -203,7 +200,7 @@ void add_message_methods(ipc::MethodTable& table, Node& node) {
       .fields = {{"id", Type::text, "32 hex digits"},
                  {"sequence", Type::integer, "its number among those to this peer"}},
       .handler = [&node](Request request, Responder responder) {
-        send(node, request, std::move(responder));
+        send_message(node, request, std::move(responder));
       }});
   table.add(
       Method{.name = "message.list",
@@ -218,7 +215,7 @@ void add_message_methods(ipc::MethodTable& table, Node& node) {
                          "text or data_base64 of each"},
                         {"next", Type::integer, "`after` for the next page"}},
              .handler = [&node](Request request, Responder responder) {
-               list(node, request, std::move(responder));
+               list_messages(node, request, std::move(responder));
              }});
   table.add(
       Method{.name = "message.ack",
@@ -247,7 +244,7 @@ void add_message_methods(ipc::MethodTable& table, Node& node) {
                    .result = "nothing",
                    .fields = {},
                    .handler = [&node](Request request, Responder responder) {
-                     cancel(node, request, std::move(responder));
+                     cancel_message(node, request, std::move(responder));
                    }});
 }
 

@@ -138,7 +138,7 @@ void set(Node& node, const Request& request, Responder responder) {
   });
 }
 
-void list(Node& node, Responder responder) {
+void list_peers(Node& node, Responder responder) {
   json peers = json::array();
   for (const auto& [id, peer] : node.book().all()) peers.push_back(to_json(peer));
   responder.ok({{"peers", std::move(peers)}});
@@ -226,14 +226,14 @@ void add_peer_methods(ipc::MethodTable& table, Node& node) {
                    .handler = [&node](Request request, Responder responder) {
                      set(node, request, std::move(responder));
                    }});
-  table.add(
-      Method{.name = "peer.list",
-             .tier = Tier::read,
-             .summary = "The address book.",
-             .params = {},
-             .result = "all entries",
-             .fields = {{"peers", Type::array, "id, name, relays, direct, files, wanted of each"}},
-             .handler = [&node](const Request&, Responder responder) { list(node, std::move(responder)); }});
+  table.add(Method{
+      .name = "peer.list",
+      .tier = Tier::read,
+      .summary = "The address book.",
+      .params = {},
+      .result = "all entries",
+      .fields = {{"peers", Type::array, "id, name, relays, direct, files, wanted of each"}},
+      .handler = [&node](const Request&, Responder responder) { list_peers(node, std::move(responder)); }});
   table.add(Method{
       .name = "peer.history",
       .tier = Tier::read,

@@ -3,13 +3,12 @@
 #include <cerrno>
 #include <map>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include "base/await.hpp"
 #include "base/log.hpp"
 #include "base/task_group.hpp"
 #include "ipc/listening_socket.hpp"
@@ -21,8 +20,7 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::local::stream_protocol;
-
-constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+using base::kAwait;
 
 std::optional<Tier> owner_and_root(const Credentials& who) { return AccessRules().tier_of(who, ::geteuid()); }
 
@@ -69,7 +67,7 @@ class Server::Impl {
     for (const auto& [id, client] : clients_) client.session->finish();
     // From here tasks_ only shrinks; the last client to end cancels the wait.
     pause_.expires_after(options_.drain);
-    if (!clients_.empty()) co_await pause_.async_wait(kTuple);
+    if (!clients_.empty()) co_await pause_.async_wait(kAwait);
     for (const auto& [id, client] : clients_) client.session->close();
     co_await tasks_.join();
   }
@@ -85,7 +83,7 @@ class Server::Impl {
   asio::awaitable<void> run_acceptor() {
     while (!stopping_) {
       // Waits first: without a descriptor to give, accept() fails even when nobody is there.
-      co_await acceptor_.async_wait(stream_protocol::acceptor::wait_read, kTuple);
+      co_await acceptor_.async_wait(stream_protocol::acceptor::wait_read, kAwait);
       if (stopping_) break;
       boost::system::error_code error;
       stream_protocol::socket socket(executor_);
@@ -102,7 +100,7 @@ class Server::Impl {
       }
       base::log::error("ipc", "cannot accept clients", {{"error", error.message()}});
       pause_.expires_after(std::chrono::milliseconds(200));
-      co_await pause_.async_wait(kTuple);
+      co_await pause_.async_wait(kAwait);
     }
   }
 

@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
@@ -14,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <sys/socket.h>
 
+#include "base/await.hpp"
 #include "base/log.hpp"
 
 namespace p2pd::ipc {
@@ -21,9 +21,9 @@ namespace {
 
 namespace asio = boost::asio;
 using base::Clock;
+using base::kAwait;
 using base::TimePoint;
 
-constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kReadSize = 16 * 1024;
 // Descriptors the kernel may hand over with one read; all but the first are closed.
 constexpr std::size_t kMaxDescriptors = 8;
@@ -56,14 +56,14 @@ asio::awaitable<void> Session::run_reader(std::shared_ptr<Session> self) {
     self->handle_lines();
     if (self->state_ != State::open) break;
     if (!self->may_read()) {
-      co_await self->readable_.async_wait(kTuple);
+      co_await self->readable_.async_wait(kAwait);
       continue;
     }
     const Received received = self->receive();
     if (received == Received::end) {
       self->end_of_input();
     } else if (received == Received::nothing_yet) {
-      co_await self->socket_.async_wait(Socket::wait_read, kTuple);
+      co_await self->socket_.async_wait(Socket::wait_read, kAwait);
     } else {
       // A client that never stops writing gets one chunk in turn with everything else on this thread.
       co_await asio::post(self->socket_.get_executor(), asio::use_awaitable);
@@ -208,14 +208,14 @@ asio::awaitable<void> Session::run_writer(std::shared_ptr<Session> self) {
   while (self->state_ != State::closed) {
     if (self->output_.empty()) {
       if (self->state_ == State::finishing && self->outstanding_ == 0) break;
-      co_await self->writable_.async_wait(kTuple);
+      co_await self->writable_.async_wait(kAwait);
       continue;
     }
     // The front stays where it is until it is written: a deque does not move its elements.
     std::size_t offset = 0;
     while (offset < self->output_.front().size() && self->state_ != State::closed) {
       const asio::const_buffer rest = asio::buffer(self->output_.front()) + offset;
-      const auto [error, count] = co_await self->socket_.async_write_some(rest, kTuple);
+      const auto [error, count] = co_await self->socket_.async_write_some(rest, kAwait);
       if (error) self->close();
       offset += count;
       self->last_written_ = Clock::now();
@@ -280,7 +280,7 @@ asio::awaitable<void> Session::run_watchdog(std::shared_ptr<Session> self) {
   while (self->state_ != State::closed) {
     self->watchdog_at_ = self->deadline();
     self->watchdog_.expires_at(self->watchdog_at_);
-    co_await self->watchdog_.async_wait(kTuple);
+    co_await self->watchdog_.async_wait(kAwait);
     const TimePoint now = Clock::now();
     if (self->state_ != State::closed && self->deadline() <= now) self->expire(now);
   }

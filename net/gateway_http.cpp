@@ -2,13 +2,12 @@
 
 #include <chrono>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 
+#include "base/await.hpp"
 #include "base/within.hpp"
 #include "net/port_protocol.hpp"
 
@@ -18,9 +17,9 @@ namespace {
 namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using asio::ip::tcp;
+using base::kAwait;
 using base::Result;
 
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::chrono::milliseconds kLimit{1'500};
 constexpr std::size_t kMaxBody = 65'536;
 constexpr std::uint32_t kMaxHeader = 8'192;

@@ -11,8 +11,6 @@ namespace p2pd::net {
 
 namespace {
 
-constexpr guint kComponent = NICE_COMPONENT_TYPE_RTP;
-
 std::optional<proto::CandidateType> to_type(NiceCandidateType type) {
   switch (type) {
     case NICE_CANDIDATE_TYPE_HOST:

@@ -12,6 +12,9 @@
 
 namespace p2pd::net {
 
+// Every ICE stream here has one component.
+inline constexpr guint kComponent = NICE_COMPONENT_TYPE_RTP;
+
 struct NiceCandidateFree {
   void operator()(NiceCandidate* candidate) const { nice_candidate_free(candidate); }
 };

@@ -14,7 +14,6 @@ namespace p2pd::net {
 
 namespace {
 
-constexpr guint kComponent = NICE_COMPONENT_TYPE_RTP;
 // Of our own: with a reflexive one to each, the other side's limit of 25 is not passed by much.
 constexpr std::size_t kMaxLocalAddresses = 16;
 // Datagrams of one round after which libnice is made to stop reading, or a fast sender would keep this thread

@@ -2,21 +2,20 @@
 
 #include <chrono>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
+#include "base/await.hpp"
 #include "net/network_events.hpp"
 
 namespace p2pd::net {
 namespace {
 
 namespace asio = boost::asio;
+using base::kAwait;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 // A new address comes with routes behind it; but a host that moved waits for this.
 constexpr milliseconds kSettle{100};
 constexpr seconds kPoll{5};

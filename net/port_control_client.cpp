@@ -3,13 +3,12 @@
 #include <chrono>
 #include <optional>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/udp.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
+#include "base/await.hpp"
 #include "base/clock.hpp"
 #include "base/log.hpp"
 #include "base/within.hpp"
@@ -20,12 +19,12 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::ip::udp;
+using base::kAwait;
 using base::Result;
 using proto::PortMappingReply;
 using proto::PortMappingRequest;
 using Kind = PortMappingReply::Kind;
 
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 // RFC 6886 3.1 begins at 250 ms; the gateway is one hop away, so a third try is the last.
 constexpr std::array kTries{std::chrono::milliseconds(250), std::chrono::milliseconds(500),
                             std::chrono::milliseconds(1'000)};

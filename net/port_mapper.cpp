@@ -6,11 +6,10 @@
 #include <map>
 #include <utility>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
+#include "base/await.hpp"
 #include "base/clock.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"
@@ -22,12 +21,12 @@ namespace p2pd::net {
 namespace {
 
 namespace asio = boost::asio;
+using base::kAwait;
 using base::Result;
 using base::TimePoint;
 using proto::Endpoint;
 using State = PortMapperStatus::State;
 
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::chrono::seconds kFarewell{1};
 constexpr std::chrono::seconds kFindLimit{5};
 // Who asked for a port is not left without a word for much longer, however slow the gateway is.

@@ -3,18 +3,16 @@
 #include <array>
 #include <span>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/read.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
+#include "base/await.hpp"
 #include "base/bytes.hpp"
 #include "net/relay_connect.hpp"
 #include "net/relay_error.hpp"
@@ -28,9 +26,9 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using asio::ip::tcp;
 using base::Bytes;
+using base::kAwait;
 using base::Result;
 
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kMaxHttpAnswer = 8'192;
 constexpr unsigned kProxyAuthenticationRequired = 407;
 
@@ -163,21 +161,13 @@ asio::awaitable<Result<>> connect_socks(tcp::socket& socket, const ProxyUrl& pro
   co_return co_await read_all(socket, std::span(ignored).first(rest));
 }
 
-std::string base64(const std::string& text) {
-  std::string out(4 * ((text.size() + 2) / 3) + 1, '\0');
-  const int size =
-      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                      reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
-  out.resize(static_cast<std::size_t>(size));
-  return out;
-}
-
 asio::awaitable<Result<>> connect_http(tcp::socket& socket, const ProxyUrl& proxy, const std::string& host,
                                        std::uint16_t port) {
   const std::string target = fmt::format("{}:{}", url_host(host), port);
   std::string text = fmt::format("CONNECT {0} HTTP/1.1\r\nHost: {0}\r\n", target);
   if (!proxy.user.empty()) {
-    text += fmt::format("Proxy-Authorization: Basic {}\r\n", base64(proxy.user + ":" + proxy.password));
+    text += fmt::format("Proxy-Authorization: Basic {}\r\n",
+                        base::to_base64(base::as_bytes(proxy.user + ":" + proxy.password)));
   }
   text += "\r\n";
   Bytes request;

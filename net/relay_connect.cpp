@@ -4,23 +4,23 @@
 #include <memory>
 #include <vector>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
 #include <fmt/format.h>
 #include <netinet/tcp.h>
+
+#include "base/await.hpp"
 
 namespace p2pd::net {
 namespace {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
+using base::kAwait;
 using boost::system::error_code;
 
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::chrono::milliseconds kNextAddress{250};  // RFC 8305 section 8, Connection Attempt Delay
 constexpr std::size_t kMaxAddresses = 8;
 // What TCP may hold unsent. More would queue pings behind seconds of data on a slow uplink.

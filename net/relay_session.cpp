@@ -4,13 +4,12 @@
 #include <utility>
 #include <variant>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
+#include "base/await.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"
 #include "base/task_group.hpp"
@@ -30,9 +29,9 @@ namespace {
 
 namespace asio = boost::asio;
 namespace log = base::log;
+using base::kAwait;
 using std::chrono::milliseconds;
 
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 // A session that lasted this long was a good one: the back-off begins anew.
 constexpr std::chrono::seconds kProvenSession{5};
 constexpr milliseconds kFlushAtStop{250};

@@ -2,9 +2,7 @@
 
 #include <cerrno>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/address.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -13,11 +11,12 @@
 #include <sys/socket.h>
 
 #include "base/assert.hpp"
+#include "base/await.hpp"
 
 namespace p2pd::net {
 namespace {
 
-constexpr auto kAwait = boost::asio::as_tuple(boost::asio::use_awaitable);
+using base::kAwait;
 
 // OpenSSL's own socket BIO writes without MSG_NOSIGNAL, and a closed connection would then kill the process.
 int descriptor_of(BIO* bio) { return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio))); }

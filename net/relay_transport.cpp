@@ -1,7 +1,5 @@
 #include "net/relay_transport.hpp"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/empty_body.hpp>
@@ -11,6 +9,7 @@
 #include <boost/beast/websocket/stream.hpp>
 #include <fmt/format.h>
 
+#include "base/await.hpp"
 #include "net/proxy_connect.hpp"
 #include "net/relay_connect.hpp"
 #include "net/relay_error.hpp"
@@ -25,9 +24,9 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 namespace websocket = beast::websocket;
 using asio::ip::tcp;
+using base::kAwait;
 using boost::system::error_code;
 
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 // A client masks what it sends in this buffer: one chunk, so one system call, for the largest datagram.
 constexpr std::size_t kMaskBuffer = proto::kRelayMaxPayload + 256;
 // What an idle session's read buffer may keep.

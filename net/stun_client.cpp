@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <array>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
+#include "base/await.hpp"
 #include "base/random.hpp"
 #include "net/ice_socket.hpp"
 
@@ -18,9 +17,9 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::ip::udp;
+using base::kAwait;
 using boost::system::error_code;
 
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 // RFC 8489 14: above 0x8000 a server that does not know an attribute passes over it.
 constexpr std::uint16_t kPaddingAttribute = 0xfff0;
 constexpr std::size_t kAttributeHeader = 4;

@@ -6,16 +6,15 @@
 #include <optional>
 #include <utility>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/multicast.hpp>
 #include <boost/asio/ip/udp.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 #include <miniupnpc/miniupnpc.h>
 #include <miniupnpc/upnpreplyparse.h>
 
+#include "base/await.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"
 #include "base/within.hpp"
@@ -27,11 +26,11 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::ip::udp;
+using base::kAwait;
 using base::Result;
 using proto::GatewayUrl;
 using proto::PortMappingRequest;
 
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 // A device waits up to MX (1 s) before it answers (UDA 1.1, 1.3.3).
 constexpr std::array kSearches{std::chrono::milliseconds(300), std::chrono::milliseconds(1'300)};
 constexpr std::array kTargets{"urn:schemas-upnp-org:device:InternetGatewayDevice:1",

@@ -12,7 +12,6 @@
 namespace p2pd::proto {
 namespace {
 
-constexpr std::size_t kMaxFoundation = 32;
 constexpr std::uint32_t kMaxPriority = 0x7fff'ffff;
 
 using Address = std::array<std::uint8_t, 16>;

@@ -15,6 +15,8 @@
 
 namespace p2pd::proto {
 
+inline constexpr std::size_t kMaxFoundation = 32;  // characters, RFC 8839 5.1
+
 // An IP address with a port; 4 or 16 bytes of address, network order.
 struct Endpoint {
   bool v6 = false;

@@ -10,7 +10,7 @@
 namespace p2pd::proto {
 namespace {
 
-enum class Type : std::uint8_t {
+enum class ControlType : std::uint8_t {
   hello = 1,
   keep = 2,
   ice_credentials = 3,
@@ -23,8 +23,6 @@ enum class Type : std::uint8_t {
   net_question = 10,
   net_report = 11,
 };
-
-constexpr std::size_t kMaxFoundation = 32;
 
 // RFC 8839 5.4; the upper bound of a ufrag is what text8 carries.
 constexpr std::size_t kMinUfrag = 4;
@@ -44,25 +42,25 @@ bool is_hint(std::string_view url) {
 struct Writer {
   base::ByteWriter& out;
 
-  base::ByteWriter& type(Type value) const { return out.u8(static_cast<std::uint8_t>(value)); }
+  base::ByteWriter& type(ControlType value) const { return out.u8(static_cast<std::uint8_t>(value)); }
 
   void operator()(const ControlHello& hello) const {
-    type(Type::hello)
+    type(ControlType::hello)
         .u16(hello.version)
         .u32(hello.capabilities)
         .u64(hello.instance)
         .u64(hello.message_epoch)
         .u8(hello.direct_allowed ? 1 : 0);
   }
-  void operator()(const ControlKeep&) const { type(Type::keep); }
+  void operator()(const ControlKeep&) const { type(ControlType::keep); }
   void operator()(const ControlIceCredentials& ice) const {
     P2PD_ASSERT(ice.password.size() <= kMaxPassword);
-    type(Type::ice_credentials).u32(ice.generation).text8(ice.ufrag).text16(ice.password);
+    type(ControlType::ice_credentials).u32(ice.generation).text8(ice.ufrag).text16(ice.password);
   }
   void operator()(const ControlCandidate& message) const {
     const Candidate& candidate = message.candidate;
     P2PD_ASSERT(candidate.foundation.size() <= kMaxFoundation);
-    type(Type::candidate)
+    type(ControlType::candidate)
         .u32(message.generation)
         .u8(static_cast<std::uint8_t>(candidate.type))
         .text8(candidate.foundation)
@@ -72,25 +70,27 @@ struct Writer {
     if (candidate.related) write_endpoint(out, *candidate.related);
   }
   void operator()(const ControlCandidatesDone& done) const {
-    type(Type::candidates_done).u32(done.generation);
+    type(ControlType::candidates_done).u32(done.generation);
   }
   void operator()(const ControlRelayHints& hints) const {
     P2PD_ASSERT(hints.urls.size() <= kMaxRelayHints);
-    type(Type::relay_hints).u8(static_cast<std::uint8_t>(hints.urls.size()));
+    type(ControlType::relay_hints).u8(static_cast<std::uint8_t>(hints.urls.size()));
     for (const std::string& url : hints.urls) {
       P2PD_ASSERT(is_hint(url));
       out.text16(url);
     }
   }
-  void operator()(const ControlPing& ping) const { type(Type::ping).u64(ping.id); }
-  void operator()(const ControlPong& pong) const { type(Type::pong).u64(pong.id); }
+  void operator()(const ControlPing& ping) const { type(ControlType::ping).u64(ping.id); }
+  void operator()(const ControlPong& pong) const { type(ControlType::pong).u64(pong.id); }
   void operator()(const ControlDirectPolicy& policy) const {
-    type(Type::direct_policy).u8(policy.allowed ? 1 : 0);
+    type(ControlType::direct_policy).u8(policy.allowed ? 1 : 0);
   }
-  void operator()(const ControlNetQuestion& question) const { type(Type::net_question).u64(question.id); }
+  void operator()(const ControlNetQuestion& question) const {
+    type(ControlType::net_question).u64(question.id);
+  }
   void operator()(const ControlNetReport& report) const {
     P2PD_ASSERT(report.candidates.size() <= kMaxReportedCandidates);
-    write_net_report(type(Type::net_report).u64(report.id), report.report);
+    write_net_report(type(ControlType::net_report).u64(report.id), report.report);
     out.u8(static_cast<std::uint8_t>(report.candidates.size()));
     for (const ReportedCandidate& candidate : report.candidates) {
       out.u8(candidate.local ? 1 : 0);
@@ -218,28 +218,28 @@ base::Result<ControlMessage> parse_control_message(base::ByteView frame) {
   if (frame.size() > kMaxControlFrame) return frame_error(FrameError::too_large, "control message");
   if (frame.empty()) return frame_error(FrameError::truncated, "control message");
   base::ByteReader reader(frame);
-  switch (static_cast<Type>(reader.u8())) {
-    case Type::hello:
+  switch (static_cast<ControlType>(reader.u8())) {
+    case ControlType::hello:
       return parse_hello(reader);
-    case Type::keep:
+    case ControlType::keep:
       return exact<ControlMessage>(reader, "control keep", ControlKeep{});
-    case Type::ice_credentials:
+    case ControlType::ice_credentials:
       return parse_ice_credentials(reader);
-    case Type::candidate:
+    case ControlType::candidate:
       return parse_candidate(reader);
-    case Type::candidates_done:
+    case ControlType::candidates_done:
       return exact<ControlMessage>(reader, "candidates done", ControlCandidatesDone{reader.u32()});
-    case Type::relay_hints:
+    case ControlType::relay_hints:
       return parse_relay_hints(reader);
-    case Type::ping:
+    case ControlType::ping:
       return exact<ControlMessage>(reader, "control ping", ControlPing{reader.u64()});
-    case Type::pong:
+    case ControlType::pong:
       return exact<ControlMessage>(reader, "control pong", ControlPong{reader.u64()});
-    case Type::direct_policy:
+    case ControlType::direct_policy:
       return parse_direct_policy(reader);
-    case Type::net_question:
+    case ControlType::net_question:
       return exact<ControlMessage>(reader, "network question", ControlNetQuestion{reader.u64()});
-    case Type::net_report:
+    case ControlType::net_report:
       return parse_net_report(reader);
   }
   return frame_error(FrameError::unknown_type, "control message");

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
@@ -30,6 +31,35 @@ class Deframer {
   std::size_t max_frame_;
   base::Bytes buffer_;
   std::size_t read_ = 0;  // of buffer_, already returned
+};
+
+// Frames of one kind, parsed. An error, an unknown type included, is for good and ends the connection with
+// CloseCode::protocol_error.
+template <class Frame, base::Result<Frame> (*parse)(base::ByteView), Deframer::LengthField length_field,
+          std::size_t max_frame>
+class FrameReader {
+ public:
+  void feed(base::ByteView piece) { deframer_.feed(piece); }
+  // The next frame; nothing when more bytes are needed.
+  [[nodiscard]] base::Result<std::optional<Frame>> next() {
+    base::Result<std::optional<Frame>> out(boost::system::in_place_value);
+    if (broken_) return out = *broken_;
+    const auto frame = deframer_.next();
+    if (!frame) return out = frame.error();
+    if (!frame->has_value()) return out;
+    base::Result<Frame> parsed = parse(**frame);
+    if (parsed) {
+      out->emplace(std::move(*parsed));
+    } else {
+      broken_ = parsed.error();
+      out = *broken_;
+    }
+    return out;
+  }
+
+ private:
+  Deframer deframer_{length_field, max_frame};
+  std::optional<base::Error> broken_;  // the first error
 };
 
 }  // namespace p2pd::proto

@@ -10,7 +10,7 @@
 namespace p2pd::proto {
 namespace {
 
-enum class Type : std::uint8_t {
+enum class FileType : std::uint8_t {
   offer = 1,
   accept = 2,
   refuse = 3,
@@ -35,7 +35,7 @@ bool is_offer(const FileOffer& offer) {
 
 void write(base::ByteWriter& out, const FileOffer& offer) {
   P2PD_ASSERT(is_offer(offer));
-  out.u8(static_cast<std::uint8_t>(Type::offer))
+  out.u8(static_cast<std::uint8_t>(FileType::offer))
       .bytes(offer.id)
       .u64(offer.size)
       .u64(offer.data_size)
@@ -46,28 +46,28 @@ void write(base::ByteWriter& out, const FileOffer& offer) {
 }
 void write(base::ByteWriter& out, const FileAccept& accept) {
   P2PD_ASSERT(accept.offset <= kMaxFileSize);
-  out.u8(static_cast<std::uint8_t>(Type::accept)).u64(accept.offset).bytes(accept.digest);
+  out.u8(static_cast<std::uint8_t>(FileType::accept)).u64(accept.offset).bytes(accept.digest);
 }
 void write(base::ByteWriter& out, const FileRefuse& refuse) {
-  out.u8(static_cast<std::uint8_t>(Type::refuse)).u8(static_cast<std::uint8_t>(refuse.reason));
+  out.u8(static_cast<std::uint8_t>(FileType::refuse)).u8(static_cast<std::uint8_t>(refuse.reason));
 }
 void write(base::ByteWriter& out, const FileBegin& begin) {
   P2PD_ASSERT(begin.offset <= kMaxFileSize);
-  out.u8(static_cast<std::uint8_t>(Type::begin)).u64(begin.offset);
+  out.u8(static_cast<std::uint8_t>(FileType::begin)).u64(begin.offset);
 }
 void write(base::ByteWriter& out, const FileHole& hole) {
   P2PD_ASSERT(hole.length >= 1 && hole.length <= kMaxFileSize);
-  out.u8(static_cast<std::uint8_t>(Type::hole)).u64(hole.length);
+  out.u8(static_cast<std::uint8_t>(FileType::hole)).u64(hole.length);
 }
 void write(base::ByteWriter& out, const FileEnd& end) {
-  out.u8(static_cast<std::uint8_t>(Type::end)).bytes(end.digest);
+  out.u8(static_cast<std::uint8_t>(FileType::end)).bytes(end.digest);
 }
 void write(base::ByteWriter& out, const FileDone& done) {
   P2PD_ASSERT(is_name(done.name));
-  out.u8(static_cast<std::uint8_t>(Type::done)).text8(done.name);
+  out.u8(static_cast<std::uint8_t>(FileType::done)).text8(done.name);
 }
 void write(base::ByteWriter& out, const FileWithdraw& withdraw) {
-  out.u8(static_cast<std::uint8_t>(Type::withdraw))
+  out.u8(static_cast<std::uint8_t>(FileType::withdraw))
       .bytes(withdraw.id)
       .u8(static_cast<std::uint8_t>(withdraw.reason));
 }
@@ -144,31 +144,31 @@ base::Bytes encode_file_data_header(std::size_t size) {
   P2PD_ASSERT(size >= 1 && size <= kMaxFileData);
   return base::ByteWriter()
       .u32(static_cast<std::uint32_t>(1 + size))
-      .u8(static_cast<std::uint8_t>(Type::data))
+      .u8(static_cast<std::uint8_t>(FileType::data))
       .take();
 }
 
 base::Result<FileFrame> parse_file_frame(base::ByteView frame) {
   if (frame.empty()) return frame_error(FrameError::truncated, "file frame");
   base::ByteReader reader(frame);
-  switch (static_cast<Type>(reader.u8())) {
-    case Type::offer:
+  switch (static_cast<FileType>(reader.u8())) {
+    case FileType::offer:
       return parse_offer(reader);
-    case Type::accept:
+    case FileType::accept:
       return parse_accept(reader);
-    case Type::refuse:
+    case FileType::refuse:
       return parse_refuse(reader);
-    case Type::begin:
+    case FileType::begin:
       return parse_begin(reader);
-    case Type::hole:
+    case FileType::hole:
       return parse_hole(reader);
-    case Type::end:
+    case FileType::end:
       return exact<FileFrame>(reader, "file end", FileEnd{reader.array<32>()});
-    case Type::done:
+    case FileType::done:
       return parse_done(reader);
-    case Type::withdraw:
+    case FileType::withdraw:
       return parse_withdraw(reader);
-    case Type::data:
+    case FileType::data:
       break;
   }
   return frame_error(FrameError::unknown_type, "file frame");
@@ -231,7 +231,7 @@ base::Result<std::optional<FileInput>> FileDeframer::read() {
     if (!fill(kLengthSize + 1)) return out;
     base::ByteReader header(buffer_);
     const std::size_t length = header.u32();
-    const bool data = header.u8() == static_cast<std::uint8_t>(Type::data);
+    const bool data = header.u8() == static_cast<std::uint8_t>(FileType::data);
     if (length == 0) return out = frame_error(FrameError::bad_value, "file frame of length 0");
     if (length > (data ? 1 + kMaxFileData : kMaxFrame)) {
       return out = frame_error(FrameError::too_large, "file frame");

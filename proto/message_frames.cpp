@@ -9,9 +9,9 @@
 namespace p2pd::proto {
 namespace {
 
-enum class Type : std::uint8_t { message = 1, acknowledged = 2, full = 3 };
+enum class MessageType : std::uint8_t { message = 1, acknowledged = 2, full = 3 };
 
-constexpr std::string_view kAbout = "message";
+constexpr std::string_view kMessage = "message";
 
 bool is_message_time(std::int64_t ms) { return ms >= 0 && ms <= kMaxMessageTime; }
 
@@ -22,7 +22,7 @@ base::Bytes encode_data(const MessageData& message) {
                            (message.reply_to ? 16 : 0) + message.data.size();
   base::ByteWriter out;
   out.u32(static_cast<std::uint32_t>(size))
-      .u8(static_cast<std::uint8_t>(Type::message))
+      .u8(static_cast<std::uint8_t>(MessageType::message))
       .u64(message.sequence)
       .bytes(message.id)
       .u64(static_cast<std::uint64_t>(message.created_ms))
@@ -32,7 +32,7 @@ base::Bytes encode_data(const MessageData& message) {
   return out.bytes(message.data).take();
 }
 
-base::Bytes encode_mark(Type type, std::uint64_t sequence) {
+base::Bytes encode_mark(MessageType type, std::uint64_t sequence) {
   return base::ByteWriter().u32(1 + 8).u8(static_cast<std::uint8_t>(type)).u64(sequence).take();
 }
 
@@ -45,14 +45,14 @@ base::Result<MessageFrame> parse_data(base::ByteReader& reader) {
   const std::uint8_t has_reply = reader.u8();
   if (has_reply == 1) message.reply_to = reader.array<16>();
   const base::ByteView data = reader.rest();
-  if (reader.failed()) return frame_error(FrameError::truncated, std::string(kAbout));
+  if (reader.failed()) return frame_error(FrameError::truncated, std::string(kMessage));
   if (has_reply > 1) return frame_error(FrameError::bad_value, "message: reply flag");
   if (message.sequence == 0) return frame_error(FrameError::bad_value, "message: sequence");
   if (!is_message_time(message.created_ms)) return frame_error(FrameError::bad_value, "message: time");
   if (!is_content_type(message.content_type)) {
     return frame_error(FrameError::bad_value, "message: content type");
   }
-  if (data.size() > kMaxMessageData) return frame_error(FrameError::too_large, std::string(kAbout));
+  if (data.size() > kMaxMessageData) return frame_error(FrameError::too_large, std::string(kMessage));
   message.data.assign(data.begin(), data.end());
   return MessageFrame(std::move(message));
 }
@@ -67,40 +67,24 @@ bool is_content_type(std::string_view text) {
 base::Bytes encode(const MessageFrame& frame) {
   if (const auto* message = std::get_if<MessageData>(&frame)) return encode_data(*message);
   if (const auto* mark = std::get_if<MessageAcknowledged>(&frame)) {
-    return encode_mark(Type::acknowledged, mark->sequence);
+    return encode_mark(MessageType::acknowledged, mark->sequence);
   }
-  return encode_mark(Type::full, std::get<MessageFull>(frame).sequence);
+  return encode_mark(MessageType::full, std::get<MessageFull>(frame).sequence);
 }
 
 base::Result<MessageFrame> parse_message_frame(base::ByteView frame) {
-  if (frame.size() > kMaxMessageFrame) return frame_error(FrameError::too_large, std::string(kAbout));
-  if (frame.empty()) return frame_error(FrameError::truncated, std::string(kAbout));
+  if (frame.size() > kMaxMessageFrame) return frame_error(FrameError::too_large, std::string(kMessage));
+  if (frame.empty()) return frame_error(FrameError::truncated, std::string(kMessage));
   base::ByteReader reader(frame);
-  switch (static_cast<Type>(reader.u8())) {
-    case Type::message:
+  switch (static_cast<MessageType>(reader.u8())) {
+    case MessageType::message:
       return parse_data(reader);
-    case Type::acknowledged:
+    case MessageType::acknowledged:
       return exact<MessageFrame>(reader, "message acknowledgement", MessageAcknowledged{reader.u64()});
-    case Type::full:
+    case MessageType::full:
       return exact<MessageFrame>(reader, "message refusal", MessageFull{reader.u64()});
   }
   return frame_error(FrameError::unknown_type, "message frame");
-}
-
-base::Result<std::optional<MessageFrame>> MessageDeframer::next() {
-  base::Result<std::optional<MessageFrame>> out(boost::system::in_place_value);
-  if (broken_) return out = *broken_;
-  const auto frame = deframer_.next();
-  if (!frame) return out = frame.error();
-  if (!frame->has_value()) return out;
-  base::Result<MessageFrame> parsed = parse_message_frame(**frame);
-  if (parsed) {
-    out->emplace(std::move(*parsed));
-  } else {
-    broken_ = parsed.error();
-    out = *broken_;
-  }
-  return out;
 }
 
 }  // namespace p2pd::proto

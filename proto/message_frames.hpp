@@ -50,16 +50,7 @@ using MessageFrame = std::variant<MessageData, MessageAcknowledged, MessageFull>
 // May stand in MessageData::content_type.
 [[nodiscard]] bool is_content_type(std::string_view text);
 
-class MessageDeframer {
- public:
-  void feed(base::ByteView piece) { deframer_.feed(piece); }
-  // The next frame; nothing when more bytes are needed. An error, an unknown type included, ends the
-  // connection with CloseCode::protocol_error.
-  [[nodiscard]] base::Result<std::optional<MessageFrame>> next();
-
- private:
-  Deframer deframer_{Deframer::LengthField::u32, kMaxMessageFrame};
-  std::optional<base::Error> broken_;  // the first error, for good
-};
+using MessageDeframer =
+    FrameReader<MessageFrame, &parse_message_frame, Deframer::LengthField::u32, kMaxMessageFrame>;
 
 }  // namespace p2pd::proto

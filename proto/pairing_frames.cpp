@@ -10,7 +10,7 @@
 namespace p2pd::proto {
 namespace {
 
-enum class Type : std::uint8_t { ask = 1, paired = 2, refused = 3 };
+enum class PairingType : std::uint8_t { ask = 1, paired = 2, refused = 3 };
 
 constexpr std::string_view kKnockDomain = "p2pd knock v1";
 
@@ -100,14 +100,14 @@ base::Bytes knock_text(const Knock& knock, const base::PeerId& inviter, const ba
 base::Bytes encode(const PairingFrame& frame) {
   base::ByteWriter body;
   if (const auto* ask = std::get_if<PairingAsk>(&frame)) {
-    body.u8(static_cast<std::uint8_t>(Type::ask)).u8(kPairingVersion);
+    body.u8(static_cast<std::uint8_t>(PairingType::ask)).u8(kPairingVersion);
     write_relays(body, ask->relays);
   } else if (const auto* paired = std::get_if<PairingPaired>(&frame)) {
-    body.u8(static_cast<std::uint8_t>(Type::paired));
+    body.u8(static_cast<std::uint8_t>(PairingType::paired));
     write_relays(body, paired->relays);
   } else {
     const PairingRefusal reason = std::get<PairingRefused>(frame).reason;
-    body.u8(static_cast<std::uint8_t>(Type::refused)).u8(static_cast<std::uint8_t>(reason));
+    body.u8(static_cast<std::uint8_t>(PairingType::refused)).u8(static_cast<std::uint8_t>(reason));
   }
   return base::ByteWriter().u16(static_cast<std::uint16_t>(body.size())).bytes(body.view()).take();
 }
@@ -116,31 +116,15 @@ base::Result<PairingFrame> parse_pairing_frame(base::ByteView frame) {
   if (frame.size() > kMaxPairingFrame) return frame_error(FrameError::too_large, "pairing");
   if (frame.empty()) return frame_error(FrameError::truncated, "pairing");
   base::ByteReader reader(frame);
-  switch (static_cast<Type>(reader.u8())) {
-    case Type::ask:
+  switch (static_cast<PairingType>(reader.u8())) {
+    case PairingType::ask:
       return parse_ask(reader);
-    case Type::paired:
+    case PairingType::paired:
       return parse_paired(reader);
-    case Type::refused:
+    case PairingType::refused:
       return parse_refused(reader);
   }
   return frame_error(FrameError::unknown_type, "pairing");
-}
-
-base::Result<std::optional<PairingFrame>> PairingDeframer::next() {
-  base::Result<std::optional<PairingFrame>> out(boost::system::in_place_value);
-  if (broken_) return out = *broken_;
-  const auto frame = deframer_.next();
-  if (!frame) return out = frame.error();
-  if (!frame->has_value()) return out;
-  base::Result<PairingFrame> parsed = parse_pairing_frame(**frame);
-  if (parsed) {
-    out->emplace(std::move(*parsed));
-  } else {
-    broken_ = parsed.error();
-    out = *broken_;
-  }
-  return out;
 }
 
 }  // namespace p2pd::proto

@@ -62,16 +62,7 @@ using PairingFrame = std::variant<PairingAsk, PairingPaired, PairingRefused>;
 // `frame` is type and body, without the length.
 [[nodiscard]] base::Result<PairingFrame> parse_pairing_frame(base::ByteView frame);
 
-class PairingDeframer {
- public:
-  void feed(base::ByteView piece) { deframer_.feed(piece); }
-  // The next frame; nothing when more bytes are needed. An error, an unknown type included, ends the
-  // connection with CloseCode::protocol_error.
-  [[nodiscard]] base::Result<std::optional<PairingFrame>> next();
-
- private:
-  Deframer deframer_{Deframer::LengthField::u16, kMaxPairingFrame};
-  std::optional<base::Error> broken_;  // the first error, for good
-};
+using PairingDeframer =
+    FrameReader<PairingFrame, &parse_pairing_frame, Deframer::LengthField::u16, kMaxPairingFrame>;
 
 }  // namespace p2pd::proto

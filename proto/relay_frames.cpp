@@ -8,7 +8,7 @@
 namespace p2pd::proto {
 namespace {
 
-enum class Type : std::uint8_t {
+enum class RelayType : std::uint8_t {
   challenge = 0x01,
   hello = 0x02,
   welcome = 0x03,
@@ -30,13 +30,13 @@ constexpr std::string_view kWelcomeDomain{"p2pd relay welcome v1\0", 22};
 
 base::PeerId read_id(base::ByteReader& reader) { return base::PeerId(reader.array<base::PeerId::kSize>()); }
 
-base::ByteWriter begin(Type type) {
+base::ByteWriter begin(RelayType type) {
   base::ByteWriter out;
   out.u8(static_cast<std::uint8_t>(type));
   return out;
 }
 
-base::Bytes addressed(Type type, const base::PeerId& peer, base::ByteView payload, std::size_t limit) {
+base::Bytes addressed(RelayType type, const base::PeerId& peer, base::ByteView payload, std::size_t limit) {
   P2PD_ASSERT(!payload.empty() && payload.size() <= limit);
   base::Bytes out;
   out.reserve(kRelayHeaderSize + payload.size());
@@ -190,18 +190,18 @@ base::Result<ClientFrame> parse_client_frame(base::ByteView frame) {
   if (frame.size() > kRelayMaxFrame) return frame_error(FrameError::too_large, "relay frame");
   if (frame.empty()) return frame_error(FrameError::truncated, "relay frame");
   base::ByteReader reader(frame);
-  switch (static_cast<Type>(reader.u8())) {
-    case Type::hello:
+  switch (static_cast<RelayType>(reader.u8())) {
+    case RelayType::hello:
       return parse_hello(reader);
-    case Type::send:
+    case RelayType::send:
       return parse_addressed<ClientFrame, RelaySend>(reader, "relay send", kMaxAddressed);
-    case Type::interest:
+    case RelayType::interest:
       return parse_interest(reader);
-    case Type::knock:
+    case RelayType::knock:
       return parse_addressed<ClientFrame, RelayKnock>(reader, "relay knock", kRelayMaxKnock);
-    case Type::ping:
+    case RelayType::ping:
       return parse_echo<ClientFrame, RelayPing>(reader, "relay ping");
-    case Type::pong:
+    case RelayType::pong:
       return parse_echo<ClientFrame, RelayPong>(reader, "relay pong");
     default:
       return frame_error(FrameError::unknown_type, "relay frame");
@@ -212,24 +212,24 @@ base::Result<RelayFrame> parse_relay_frame(base::ByteView frame) {
   if (frame.size() > kRelayMaxFrame) return frame_error(FrameError::too_large, "relay frame");
   if (frame.empty()) return frame_error(FrameError::truncated, "relay frame");
   base::ByteReader reader(frame);
-  switch (static_cast<Type>(reader.u8())) {
-    case Type::challenge:
+  switch (static_cast<RelayType>(reader.u8())) {
+    case RelayType::challenge:
       return parse_challenge(reader);
-    case Type::welcome:
+    case RelayType::welcome:
       return parse_welcome(reader);
-    case Type::received:
+    case RelayType::received:
       return parse_addressed<RelayFrame, RelayReceived>(reader, "relay received", kMaxAddressed);
-    case Type::presence:
+    case RelayType::presence:
       return parse_presence(reader);
-    case Type::knocked:
+    case RelayType::knocked:
       return parse_addressed<RelayFrame, RelayKnocked>(reader, "relay knocked", kRelayMaxKnock);
-    case Type::ping:
+    case RelayType::ping:
       return parse_echo<RelayFrame, RelayPing>(reader, "relay ping");
-    case Type::pong:
+    case RelayType::pong:
       return parse_echo<RelayFrame, RelayPong>(reader, "relay pong");
-    case Type::limits:
+    case RelayType::limits:
       return parse_limits(reader);
-    case Type::goodbye:
+    case RelayType::goodbye:
       return parse_goodbye(reader);
     default:
       return frame_error(FrameError::unknown_type, "relay frame");
@@ -237,12 +237,12 @@ base::Result<RelayFrame> parse_relay_frame(base::ByteView frame) {
 }
 
 base::Bytes encode(const RelayChallenge& frame) {
-  return begin(Type::challenge).u8(frame.version).bytes(frame.relay.bytes()).bytes(frame.nonce).take();
+  return begin(RelayType::challenge).u8(frame.version).bytes(frame.relay.bytes()).bytes(frame.nonce).take();
 }
 
 base::Bytes encode(const RelayHello& frame) {
   P2PD_ASSERT(frame.token.size() <= kRelayMaxToken);
-  return begin(Type::hello)
+  return begin(RelayType::hello)
       .u8(frame.version)
       .bytes(frame.client.bytes())
       .bytes(frame.nonce)
@@ -253,55 +253,59 @@ base::Bytes encode(const RelayHello& frame) {
 }
 
 base::Bytes encode(const RelayWelcome& frame) {
-  return welcome_parameters(begin(Type::welcome), frame).bytes(frame.signature).take();
+  return welcome_parameters(begin(RelayType::welcome), frame).bytes(frame.signature).take();
 }
 
 base::Bytes encode(const RelaySend& frame) {
-  return addressed(Type::send, frame.to, frame.payload, kMaxAddressed);
+  return addressed(RelayType::send, frame.to, frame.payload, kMaxAddressed);
 }
 
 base::Bytes encode(const RelayReceived& frame) {
-  return addressed(Type::received, frame.from, frame.payload, kMaxAddressed);
+  return addressed(RelayType::received, frame.from, frame.payload, kMaxAddressed);
 }
 
 base::Bytes encode(const RelayInterest& frame) {
   P2PD_ASSERT(frame.peers.size() <= kRelayMaxInterest);
-  base::ByteWriter out = begin(Type::interest);
+  base::ByteWriter out = begin(RelayType::interest);
   out.u8(static_cast<std::uint8_t>(frame.op));
   for (const base::PeerId& peer : frame.peers) out.bytes(peer.bytes());
   return out.take();
 }
 
 base::Bytes encode(const RelayPresence& frame) {
-  return begin(Type::presence).bytes(frame.peer.bytes()).u8(static_cast<std::uint8_t>(frame.state)).take();
+  return begin(RelayType::presence)
+      .bytes(frame.peer.bytes())
+      .u8(static_cast<std::uint8_t>(frame.state))
+      .take();
 }
 
 base::Bytes encode(const RelayKnock& frame) {
-  return addressed(Type::knock, frame.to, frame.payload, kRelayMaxKnock);
+  return addressed(RelayType::knock, frame.to, frame.payload, kRelayMaxKnock);
 }
 
 base::Bytes encode(const RelayKnocked& frame) {
-  return addressed(Type::knocked, frame.from, frame.payload, kRelayMaxKnock);
+  return addressed(RelayType::knocked, frame.from, frame.payload, kRelayMaxKnock);
 }
 
-base::Bytes encode(const RelayPing& frame) { return begin(Type::ping).bytes(frame.opaque).take(); }
+base::Bytes encode(const RelayPing& frame) { return begin(RelayType::ping).bytes(frame.opaque).take(); }
 
-base::Bytes encode(const RelayPong& frame) { return begin(Type::pong).bytes(frame.opaque).take(); }
+base::Bytes encode(const RelayPong& frame) { return begin(RelayType::pong).bytes(frame.opaque).take(); }
 
 base::Bytes encode(const RelayLimits& frame) {
-  return begin(Type::limits).u32(frame.packets_per_second).u32(frame.bytes_per_second).take();
+  return begin(RelayType::limits).u32(frame.packets_per_second).u32(frame.bytes_per_second).take();
 }
 
 base::Bytes encode(const RelayGoodbye& frame) {
-  return begin(Type::goodbye)
+  return begin(RelayType::goodbye)
       .u8(static_cast<std::uint8_t>(frame.code))
       .text16(std::string_view(frame.text).substr(0, kRelayMaxGoodbyeText))
       .take();
 }
 
 void restamp_as_received(std::span<std::uint8_t> send_frame, const base::PeerId& sender) {
-  P2PD_ASSERT(send_frame.size() > kRelayHeaderSize && send_frame[0] == static_cast<std::uint8_t>(Type::send));
-  send_frame[0] = static_cast<std::uint8_t>(Type::received);
+  P2PD_ASSERT(send_frame.size() > kRelayHeaderSize &&
+              send_frame[0] == static_cast<std::uint8_t>(RelayType::send));
+  send_frame[0] = static_cast<std::uint8_t>(RelayType::received);
   std::copy(sender.bytes().begin(), sender.bytes().end(), send_frame.begin() + 1);
 }
 

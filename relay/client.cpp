@@ -3,11 +3,10 @@
 #include <span>
 #include <variant>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
+#include "base/await.hpp"
 #include "base/log.hpp"
 #include "net/relay_error.hpp"
 
@@ -16,9 +15,8 @@ namespace {
 
 namespace asio = boost::asio;
 using base::Clock;
+using base::kAwait;
 using proto::RelayGoodbyeCode;
-
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 template <class... Handlers>
 struct Overloaded : Handlers... {

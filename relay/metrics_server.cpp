@@ -2,14 +2,13 @@
 
 #include <algorithm>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <fmt/format.h>
 
+#include "base/await.hpp"
 #include "base/within.hpp"
 #include "relay/server.hpp"
 
@@ -18,9 +17,9 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
+using base::kAwait;
 using boost::system::error_code;
 
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kMaxRequest = 4'096;
 constexpr std::size_t kMaxConnections = 16;
 constexpr std::chrono::seconds kDeadline{5};

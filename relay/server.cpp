@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
+#include "base/await.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"
 #include "base/within.hpp"
@@ -23,10 +22,10 @@ namespace log = base::log;
 using asio::ip::tcp;
 using asio::ip::udp;
 using base::Clock;
+using base::kAwait;
 using boost::system::error_code;
 using net::RelayError;
 
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kMaxBudgets = 262'144;
 // No descriptors (EMFILE) or no memory: the connection stays in the backlog until some are there again.
 constexpr std::chrono::milliseconds kAcceptPause{100};

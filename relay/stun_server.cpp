@@ -2,11 +2,10 @@
 
 #include <array>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
+#include "base/await.hpp"
 #include "relay/server.hpp"
 
 namespace p2pd::relay {
@@ -14,12 +13,12 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::ip::udp;
+using base::kAwait;
 using boost::system::error_code;
 
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 // The largest that one Ethernet frame carries: clients fill requests up to find the size their path takes.
 constexpr std::size_t kMaxRequest = 1'472;
-constexpr std::size_t kMaxBudgets = 65'536;
+constexpr std::size_t kMaxStunBudgets = 65'536;
 constexpr std::chrono::seconds kPurgeEvery{10};
 
 // Places in Listener::others.
@@ -48,7 +47,7 @@ proto::Endpoint to_proto(const udp::endpoint& endpoint) {
 StunServer::StunServer(asio::any_io_executor executor, double rate, Metrics& metrics)
     : executor_(std::move(executor)),
       metrics_(metrics),
-      budgets_(kMaxBudgets, [rate] { return TokenBucket(rate, std::max(1.0, rate)); }) {}
+      budgets_(kMaxStunBudgets, [rate] { return TokenBucket(rate, std::max(1.0, rate)); }) {}
 
 base::Result<> StunServer::bind(const std::vector<Endpoint>& endpoints) {
   for (const Endpoint& endpoint : endpoints) {

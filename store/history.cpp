@@ -9,7 +9,7 @@ namespace {
 using base::PeerId;
 using base::Result;
 
-base::Error insert_failure(const base::Error& error) {
+base::Error history_failure(const base::Error& error) {
   if (error.code != make_error_code(StoreError::not_found)) return error;
   return store_error(StoreError::not_found, "its peer or its attempt is gone");
 }
@@ -21,7 +21,7 @@ Result<void> insert_candidate(Session& session, std::uint64_t attempt, const Can
       "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (attempt, side, generation, type, address) "
       "DO UPDATE SET state = excluded.state, reason = excluded.reason, at = excluded.at",
       attempt, row.side, row.generation, row.type, row.address, row.state, row.reason, row.at);
-  if (!stored) return insert_failure(stored.error());
+  if (!stored) return history_failure(stored.error());
   return session.database.run(
       "DELETE FROM candidates WHERE attempt = ?1 AND row <= "
       "(SELECT row FROM candidates WHERE attempt = ?1 ORDER BY row DESC LIMIT 1 OFFSET ?2)",
@@ -35,7 +35,7 @@ Result<void> insert_path(Session& session, std::uint64_t attempt, const PathRow&
       "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
       attempt, row.at, row.from, row.to, row.why_not_direct, row.reason, row.local_candidate,
       row.remote_candidate);
-  if (!stored) return insert_failure(stored.error());
+  if (!stored) return history_failure(stored.error());
   return session.database.run(
       "DELETE FROM paths WHERE attempt = ?1 AND row <= "
       "(SELECT row FROM paths WHERE attempt = ?1 ORDER BY row DESC LIMIT 1 OFFSET ?2)",
@@ -57,7 +57,7 @@ Result<void> put_quality(Session& session, std::uint64_t attempt, const QualityR
       attempt, row.rtt_us, row.jitter_us, row.delivery_rate, row.packets_sent, row.packets_lost, row.switches,
       row.bytes_tx[0], row.bytes_rx[0], row.time_ms[0], row.bytes_tx[1], row.bytes_rx[1], row.time_ms[1],
       row.bytes_tx[2], row.bytes_rx[2], row.time_ms[2]);
-  if (!stored) return insert_failure(stored.error());
+  if (!stored) return history_failure(stored.error());
   return {};
 }
 
@@ -78,7 +78,7 @@ Result<void> insert_attempt(Session& session, const AttemptRow& row) {
       "INSERT INTO attempts (id, peer, started, ended, outcome, reason, to_relay, to_direct) "
       "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
       row.id, row.peer, row.started, row.ended, row.outcome, row.reason, row.to_relay, row.to_direct);
-  if (!stored) return insert_failure(stored.error());
+  if (!stored) return history_failure(stored.error());
   for (const CandidateRow& candidate : row.candidates) {
     if (auto inserted = insert_candidate(session, row.id, candidate); !inserted) return inserted;
   }

@@ -104,7 +104,7 @@ Result<InboxCommit> commit(Session& session, const PeerId& peer, std::uint64_t e
   return result;
 }
 
-Result<std::vector<InboxRow>> read_rows(Query& query, std::size_t max_bytes) {
+Result<std::vector<InboxRow>> read_messages(Query& query, std::size_t max_bytes) {
   std::vector<InboxRow> rows;
   std::size_t bytes = 0;
   while ((rows.empty() || bytes < max_bytes) && query.next()) {
@@ -130,13 +130,13 @@ Result<std::vector<InboxRow>> list(Session& session, const std::optional<PeerId>
                 "SELECT cursor, peer, received, sequence, id, sent, content_type, reply_to, data FROM inbox "
                 "WHERE peer = ? AND cursor > ? ORDER BY cursor LIMIT ?",
                 *peer, from, at_most);
-    return read_rows(query, max_bytes);
+    return read_messages(query, max_bytes);
   }
   Query query(session.database,
               "SELECT cursor, peer, received, sequence, id, sent, content_type, reply_to, data FROM inbox "
               "WHERE cursor > ? ORDER BY cursor LIMIT ?",
               from, at_most);
-  return read_rows(query, max_bytes);
+  return read_messages(query, max_bytes);
 }
 
 Result<void> collect(Query& query, std::map<PeerId, Usage>& deleted) {

@@ -14,7 +14,7 @@ std::uint64_t clamped(std::uint64_t sequence) {
   return std::min<std::uint64_t>(sequence, std::numeric_limits<std::int64_t>::max());
 }
 
-base::Error insert_failure(const base::Error& error) {
+base::Error outbox_failure(const base::Error& error) {
   if (error.code == make_error_code(StoreError::not_found))
     return store_error(StoreError::not_found, "no such peer");
   if (error.code == make_error_code(StoreError::already_exists)) {
@@ -51,7 +51,7 @@ Result<OutboxRef> append(Session& session, const PeerId& peer, const OutboxRow& 
       "INSERT INTO outbox (peer, sequence, id, created, content_type, reply_to, data) VALUES (?, ?, ?, ?, ?, "
       "?, ?)",
       peer, **number, message.id, message.created, message.content_type, message.reply_to, message.data);
-  if (!stored) return insert_failure(stored.error());
+  if (!stored) return outbox_failure(stored.error());
   return OutboxRef{**number, message.id};
 }
 

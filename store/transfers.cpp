@@ -22,7 +22,7 @@ int stored(Enum value) {
 
 bool fits(std::uint64_t value) { return value <= std::numeric_limits<std::int64_t>::max(); }
 
-TransferRow read_row(const Query& query) {
+TransferRow read_transfer(const Query& query) {
   TransferRow row;
   row.id = query.text(0);
   row.peer = query.peer(1);
@@ -47,15 +47,15 @@ TransferRow read_row(const Query& query) {
   return row;
 }
 
-Result<std::vector<TransferRow>> read_rows(Query& query) {
+Result<std::vector<TransferRow>> read_transfers(Query& query) {
   std::vector<TransferRow> rows;
-  while (query.next()) rows.push_back(read_row(query));
+  while (query.next()) rows.push_back(read_transfer(query));
   if (query.failed()) return query.error();
   return rows;
 }
 
 Result<std::optional<TransferRow>> read_one(Query& query) {
-  const auto rows = read_rows(query);
+  const auto rows = read_transfers(query);
   if (!rows) return rows.error();
   return rows->empty() ? std::optional<TransferRow>() : std::optional(rows->front());
 }
@@ -111,7 +111,7 @@ Result<std::vector<TransferRow>> load(Session& session) {
       "SELECT " P2PD_TRANSFER_COLUMNS
       " FROM transfers WHERE state <= ? OR (direction = 0 AND state > ? AND settled = 0) ORDER BY row",
       kStoring, kDone);
-  return read_rows(query);
+  return read_transfers(query);
 }
 
 Result<std::optional<TransferRow>> find(Session& session, const std::string& id) {
@@ -137,12 +137,12 @@ Result<std::vector<TransferRow>> list(Session& session, const std::optional<Peer
                 "SELECT " P2PD_TRANSFER_COLUMNS
                 " FROM transfers WHERE state >= ? AND peer = ? ORDER BY row DESC LIMIT ?",
                 kDone, *peer, limit);
-    return read_rows(query);
+    return read_transfers(query);
   }
   Query query(session.database,
               "SELECT " P2PD_TRANSFER_COLUMNS " FROM transfers WHERE state >= ? ORDER BY row DESC LIMIT ?",
               kDone, limit);
-  return read_rows(query);
+  return read_transfers(query);
 }
 
 // As a floating-point sum: sizes are up to 2^62 and SQLite's integer sum fails when it overflows.

@@ -2,7 +2,6 @@
 // puts into its table. Started by the constructor; stopped, joined and removed by the destructor.
 #pragma once
 
-#include <filesystem>
 #include <functional>
 #include <future>
 #include <stdexcept>
@@ -15,32 +14,11 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_future.hpp>
-#include <stdlib.h>
 
 #include "ipc/server.hpp"
+#include "tests/fakes/temp_folder.hpp"
 
 namespace p2pd::fakes {
-
-// A folder only we can write to, removed with everything in it.
-class TempFolder {
- public:
-  TempFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "p2pd-test-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
-    path_ = pattern;
-  }
-  ~TempFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-
-  [[nodiscard]] std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 class ApiServer {
  public:

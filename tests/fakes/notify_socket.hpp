@@ -14,6 +14,7 @@
 #include <sys/un.h>
 
 #include "base/descriptor.hpp"
+#include "tests/fakes/temp_folder.hpp"
 
 namespace p2pd::fakes {
 
@@ -22,8 +23,6 @@ class NotifySocket {
   enum class Kind { path, abstract };
 
   explicit NotifySocket(Kind kind = Kind::path) {
-    std::string pattern = (std::filesystem::temp_directory_path() / "p2pd-notify-XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
     const std::string path = (folder_ / "socket").string();
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -41,7 +40,6 @@ class NotifySocket {
   }
   ~NotifySocket() {
     for (const char* variable : {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}) ::unsetenv(variable);
-    std::filesystem::remove_all(folder_);
   }
   NotifySocket(const NotifySocket&) = delete;
   NotifySocket& operator=(const NotifySocket&) = delete;
@@ -56,7 +54,7 @@ class NotifySocket {
   }
 
  private:
-  std::filesystem::path folder_;
+  TempFolder folder_;
   std::string name_;
   base::Descriptor socket_;
 };

@@ -6,6 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/fakes/temp_folder.hpp"
+
 namespace p2pd::base {
 namespace {
 
@@ -15,12 +17,6 @@ using ::testing::IsEmpty;
 
 class LineFile : public testing::Test {
  protected:
-  LineFile() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "p2pd-lines-XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  ~LineFile() override { std::filesystem::remove_all(folder_); }
-
   std::vector<LineEntry> read(const std::string& text) {
     std::ofstream(folder_ / "file", std::ios::binary) << text;
     const auto entries = read_line_file((folder_ / "file").string());
@@ -32,7 +28,7 @@ class LineFile : public testing::Test {
     return entries ? boost::system::error_code() : entries.error().code;
   }
 
-  std::filesystem::path folder_;
+  fakes::TempFolder folder_;
 };
 
 TEST_F(LineFile, SkipsBlankLinesAndCommentsAndKeepsLineNumbers) {
@@ -51,7 +47,7 @@ TEST_F(LineFile, AnEmptyFileHasNoEntry) {
 
 TEST_F(LineFile, NamesWhatKeepsItFromReading) {
   EXPECT_EQ(error((folder_ / "absent").string()), boost::system::errc::no_such_file_or_directory);
-  EXPECT_EQ(error(folder_.string()), boost::system::errc::is_a_directory);
+  EXPECT_EQ(error(folder_.path().string()), boost::system::errc::is_a_directory);
   EXPECT_EQ(error("/dev/zero"), boost::system::errc::file_too_large);
 }
 

@@ -84,7 +84,7 @@ TEST_F(RunTest, NoDaemonIsItsOwnStatusWithANextStep) {
   variables_["P2PD_SOCKET"] = folder_ / "none.sock";
   const Outcome got = run({"id"});
   EXPECT_EQ(got.code, ExitCode::no_daemon);
-  EXPECT_THAT(got.err, HasSubstr("no p2pd is running at " + (folder_ / "none.sock")));
+  EXPECT_THAT(got.err, HasSubstr("no p2pd is running at " + (folder_ / "none.sock").string()));
   EXPECT_THAT(got.err, HasSubstr("systemctl"));
   EXPECT_EQ(got.out, "");
 }
@@ -97,7 +97,8 @@ TEST_F(RunTest, LooksForTheSocketInTheAgreedOrder) {
   variables_["XDG_RUNTIME_DIR"] = folder_ / "run";
   const Outcome none = run({"id"});
   EXPECT_EQ(none.code, ExitCode::no_daemon);
-  EXPECT_THAT(none.err, HasSubstr((folder_ / "run/p2pd/p2pd.sock") + " or " + (folder_ / "system.sock")));
+  EXPECT_THAT(none.err, HasSubstr((folder_ / "run/p2pd/p2pd.sock").string() + " or " +
+                                  (folder_ / "system.sock").string()));
   // The system's, behind a missing one of the user.
   std::filesystem::create_symlink(real, folder_ / "system.sock");
   EXPECT_EQ(run({"id"}).out, "abc\n");

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "tests/fakes/temp_folder.hpp"
+
 namespace p2pd::daemon {
 namespace {
 
@@ -10,12 +12,8 @@ namespace fs = std::filesystem;
 
 class StateFolderTest : public testing::Test {
  protected:
-  StateFolderTest() {
-    std::string pattern = (fs::temp_directory_path() / "p2pd-folders-XXXXXX").string();
-    root = ::mkdtemp(pattern.data());
-  }
-  ~StateFolderTest() override { fs::remove_all(root); }
-  fs::path root;
+  fakes::TempFolder folder;
+  const fs::path& root = folder.path();
 };
 
 TEST_F(StateFolderTest, IsMadeForItsOwnerAlone) {

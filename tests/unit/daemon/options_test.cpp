@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/fakes/temp_folder.hpp"
+
 namespace p2pd::daemon {
 namespace {
 
@@ -16,8 +18,6 @@ namespace fs = std::filesystem;
 class OptionsTest : public testing::Test {
  protected:
   OptionsTest() {
-    std::string pattern = (fs::temp_directory_path() / "p2pd-options-XXXXXX").string();
-    home = ::mkdtemp(pattern.data());
     ::setenv("XDG_CONFIG_HOME", home.c_str(), 1);
     ::setenv("XDG_STATE_HOME", home.c_str(), 1);
     ::setenv("XDG_RUNTIME_DIR", home.c_str(), 1);
@@ -25,7 +25,6 @@ class OptionsTest : public testing::Test {
       ::unsetenv(name);
   }
   ~OptionsTest() override {
-    fs::remove_all(home);
     ::unsetenv("P2PD_LOG_LEVEL");
     ::unsetenv("P2PD_RELAY");
   }
@@ -39,7 +38,8 @@ class OptionsTest : public testing::Test {
     std::ofstream(file) << text;
   }
 
-  fs::path home;
+  fakes::TempFolder folder;
+  const fs::path& home = folder.path();
 };
 
 TEST_F(OptionsTest, DefaultsAreTheUsersFolders) {

@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "tests/fakes/temp_folder.hpp"
+
 namespace p2pd::daemon {
 namespace {
 
@@ -31,17 +33,13 @@ TEST(TurnUri, RefusesWhatIsNotOne) {
 
 class TurnSecretFile : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "p2pd-turn-XXXXXX").string();
-    file_ = std::filesystem::path(::mkdtemp(pattern.data())) / "secret";
-  }
-  void TearDown() override { std::filesystem::remove_all(file_.parent_path()); }
   base::Result<TurnSecret> read(const std::string& content) {
     std::ofstream(file_) << content;
     return read_turn_secret(file_.string());
   }
 
-  std::filesystem::path file_;
+  fakes::TempFolder folder_;
+  const std::filesystem::path file_ = folder_ / "secret";
 };
 
 TEST_F(TurnSecretFile, HoldsASharedSecretOrAUserAndAPassword) {

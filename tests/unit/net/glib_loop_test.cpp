@@ -3,7 +3,6 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
-#include <filesystem>
 #include <functional>
 #include <iterator>
 #include <memory>
@@ -21,6 +20,7 @@
 
 #include "base/clock.hpp"
 #include "base/descriptor.hpp"
+#include "tests/unit/net/open_descriptors.hpp"
 
 namespace p2pd::net {
 namespace {
@@ -39,11 +39,6 @@ struct Ends {
   Descriptor watched;
   Descriptor other;
 };
-
-std::size_t open_descriptors() {
-  const std::filesystem::directory_iterator entries("/dev/fd");
-  return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
-}
 
 class GlibLoopTest : public testing::Test {
  protected:

@@ -4,7 +4,6 @@
 #include <array>
 #include <chrono>
 #include <cstring>
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -25,6 +24,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.hpp"
+#include "tests/unit/net/open_descriptors.hpp"
 
 namespace p2pd::net {
 namespace {
@@ -42,11 +42,6 @@ bool run_until(asio::io_context& io, const std::function<bool()>& condition) {
     io.run_one_until(deadline);
   }
   return true;
-}
-
-std::size_t open_descriptors() {
-  const std::filesystem::directory_iterator entries("/dev/fd");
-  return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
 }
 
 IceConfig loopback_config() {

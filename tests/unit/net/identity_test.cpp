@@ -19,6 +19,7 @@
 #include "base/descriptor.hpp"
 #include "net/gnutls_handles.hpp"
 #include "net/key_file.hpp"
+#include "tests/fakes/temp_folder.hpp"
 
 namespace p2pd::net {
 namespace {
@@ -34,13 +35,6 @@ constexpr std::string_view kRfcKey =
 
 class IdentityFile : public testing::Test {
  protected:
-  IdentityFile() {
-    std::string pattern = (fs::temp_directory_path() / "p2pd-identity-XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
-    file_ = folder_ / "identity.key";
-  }
-  ~IdentityFile() override { fs::remove_all(folder_); }
-
   void write(std::string_view contents, mode_t mode = 0600) {
     std::ofstream(file_, std::ios::binary) << contents;
     ASSERT_EQ(::chmod(file_.c_str(), mode), 0);
@@ -50,7 +44,7 @@ class IdentityFile : public testing::Test {
     return {std::istreambuf_iterator<char>(stream), {}};
   }
   [[nodiscard]] std::size_t names() const {
-    return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder_), {}));
+    return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder_.path()), {}));
   }
   void expect_refused(IdentityError why, std::string_view advice) {
     const auto loaded = Identity::load_or_create(file_);
@@ -60,8 +54,8 @@ class IdentityFile : public testing::Test {
     EXPECT_THAT(loaded.error().message(), HasSubstr(std::string(advice)));
   }
 
-  fs::path folder_;
-  fs::path file_;
+  fakes::TempFolder folder_;
+  const fs::path file_ = folder_ / "identity.key";
 };
 
 TEST_F(IdentityFile, IsMadeAtTheFirstStartAndKept) {
@@ -186,9 +180,9 @@ TEST_F(IdentityFile, InAFolderThatIsNotThereNamesTheFolder) {
 
 TEST_F(IdentityFile, InAFolderThatCannotBeWrittenSaysSo) {
   if (::geteuid() == 0) GTEST_SKIP() << "root writes everywhere";
-  fs::permissions(folder_, fs::perms::owner_read | fs::perms::owner_exec);
+  fs::permissions(folder_.path(), fs::perms::owner_read | fs::perms::owner_exec);
   const auto loaded = Identity::load_or_create(file_);
-  fs::permissions(folder_, fs::perms::owner_all);
+  fs::permissions(folder_.path(), fs::perms::owner_all);
   ASSERT_FALSE(loaded);
   EXPECT_EQ(loaded.error().code, boost::system::errc::permission_denied);
 }

@@ -8,9 +8,6 @@ namespace {
 
 using namespace test;
 
-constexpr auto kDirect = PathKind::direct;
-constexpr auto kRelay = PathKind::relay;
-
 // On direct, quiet for the time being and with nothing due soon.
 class LinkLiveness : public testing::Test {
  protected:

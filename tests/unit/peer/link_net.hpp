@@ -27,6 +27,9 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
+inline constexpr auto kDirect = PathKind::direct;
+inline constexpr auto kRelay = PathKind::relay;
+
 struct Lane {
   bool up = true;
   base::Duration latency = milliseconds(5);

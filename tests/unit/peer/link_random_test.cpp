@@ -8,9 +8,6 @@ namespace {
 
 using namespace test;
 
-constexpr auto kDirect = PathKind::direct;
-constexpr auto kRelay = PathKind::relay;
-
 class Schedule {
  public:
   explicit Schedule(std::uint64_t seed) : net_(seed) {

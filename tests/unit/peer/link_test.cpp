@@ -11,9 +11,6 @@ namespace {
 
 using namespace test;
 
-constexpr auto kDirect = PathKind::direct;
-constexpr auto kRelay = PathKind::relay;
-
 // What an observer can tell of a Link: anything that differs is a change of state.
 std::string describe(const Link& link, base::TimePoint now) {
   std::string out = std::to_string(static_cast<int>(link.path())) + " " + std::to_string(link.switches()) +

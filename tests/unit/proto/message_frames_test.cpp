@@ -25,7 +25,7 @@ base::Bytes body(const MessageFrame& frame) {
   return {bytes.begin() + 4, bytes.end()};
 }
 
-boost::system::error_code error_of(const base::Bytes& frame) {
+boost::system::error_code message_error(const base::Bytes& frame) {
   return parse_message_frame(frame).error().code;
 }
 
@@ -86,29 +86,29 @@ TEST(MessageFrames, SurviveBitFlipsAndNoise) {
 TEST(MessageFrames, WithAFieldOutOfRangeAreRefused) {
   const auto made = [](std::uint64_t sequence, std::uint64_t created, std::string_view type,
                        std::uint8_t reply) {
-    return error_of(base::ByteWriter()
-                        .u8(1)
-                        .u64(sequence)
-                        .bytes(kId)
-                        .u64(created)
-                        .text8(type)
-                        .u8(reply)
-                        .bytes(kId)
-                        .take());
+    return message_error(base::ByteWriter()
+                             .u8(1)
+                             .u64(sequence)
+                             .bytes(kId)
+                             .u64(created)
+                             .text8(type)
+                             .u8(reply)
+                             .bytes(kId)
+                             .take());
   };
   EXPECT_EQ(made(0, 1, "t", 1), FrameError::bad_value);
   EXPECT_EQ(made(1, static_cast<std::uint64_t>(kMaxMessageTime) + 1, "t", 1), FrameError::bad_value);
   EXPECT_EQ(made(1, ~std::uint64_t{0}, "t", 1), FrameError::bad_value) << "before 1970";
   EXPECT_EQ(made(1, 1, "a\nb", 1), FrameError::bad_value);
   EXPECT_EQ(made(1, 1, "t", 2), FrameError::bad_value);
-  EXPECT_EQ(error_of({0}), FrameError::unknown_type);
-  EXPECT_EQ(error_of({4, 1}), FrameError::unknown_type);
+  EXPECT_EQ(message_error({0}), FrameError::unknown_type);
+  EXPECT_EQ(message_error({4, 1}), FrameError::unknown_type);
 }
 
 TEST(MessageFrames, OverAMebibyteOfDataAreRefused) {
   base::ByteWriter out;
   out.u8(1).u64(1).bytes(kId).u64(1).text8("").u8(0).bytes(base::Bytes(kMaxMessageData + 1));
-  EXPECT_EQ(error_of(out.take()), FrameError::too_large);
+  EXPECT_EQ(message_error(out.take()), FrameError::too_large);
 }
 
 TEST(MessageFrames, ContentTypesArePrintable) {

@@ -26,7 +26,7 @@ base::Bytes payload_of(const std::string& text) {
   return out;
 }
 
-boost::system::error_code error_of(std::string_view text) { return parse_ticket(text).error().code; }
+boost::system::error_code ticket_error(std::string_view text) { return parse_ticket(text).error().code; }
 
 TEST(Ticket, HasTheDocumentedBytes) {
   const std::string text = encode(ticket());
@@ -84,12 +84,12 @@ TEST(Ticket, CutSwappedOrExtendedIsRefused) {
 }
 
 TEST(Ticket, SaysWhatIsWrong) {
-  EXPECT_EQ(error_of(""), FrameError::bad_value);
-  EXPECT_EQ(error_of("hello"), FrameError::bad_value);
-  EXPECT_EQ(error_of("p2pd2aaaa"), FrameError::version);
-  EXPECT_EQ(error_of("p2pd1"), FrameError::truncated);
-  EXPECT_EQ(error_of("p2pd1AAAA"), FrameError::bad_value);
-  EXPECT_EQ(error_of(std::string(kMaxTicketText + 1, 'a')), FrameError::too_large);
+  EXPECT_EQ(ticket_error(""), FrameError::bad_value);
+  EXPECT_EQ(ticket_error("hello"), FrameError::bad_value);
+  EXPECT_EQ(ticket_error("p2pd2aaaa"), FrameError::version);
+  EXPECT_EQ(ticket_error("p2pd1"), FrameError::truncated);
+  EXPECT_EQ(ticket_error("p2pd1AAAA"), FrameError::bad_value);
+  EXPECT_EQ(ticket_error(std::string(kMaxTicketText + 1, 'a')), FrameError::too_large);
 }
 
 TEST(Ticket, WithARelayOfBlanksOrControlCharactersIsRefused) {

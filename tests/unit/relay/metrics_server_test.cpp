@@ -4,14 +4,13 @@
 #include <set>
 #include <sstream>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/read.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
+#include "base/await.hpp"
 #include "tests/unit/relay/relay_fixture.hpp"
 
-namespace p2pd::relay::testing {
+namespace p2pd::relay::test {
 namespace {
 
 using asio::ip::tcp;
@@ -31,7 +30,7 @@ class RelayMetrics : public RelayFixture {
     tcp::socket socket(io_);
     socket.connect(*server_->metrics_address());
     return run([](tcp::socket connected, std::string request) -> asio::awaitable<std::string> {
-      constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+      using base::kAwait;
       co_await asio::async_write(connected, asio::buffer(request), kAwait);
       std::string answer;
       co_await asio::async_read(connected, asio::dynamic_buffer(answer), kAwait);
@@ -110,4 +109,4 @@ TEST_F(RelayMetrics, ClosesOnARequestThatIsTooLong) {
 }
 
 }  // namespace
-}  // namespace p2pd::relay::testing
+}  // namespace p2pd::relay::test

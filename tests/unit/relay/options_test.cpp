@@ -10,6 +10,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/fakes/temp_folder.hpp"
+
 namespace p2pd::relay {
 namespace {
 
@@ -17,14 +19,9 @@ using testing::HasSubstr;
 
 class RelayOptions : public testing::Test {
  protected:
-  RelayOptions() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "p2pd-options-XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
-    write_file("");
-  }
+  RelayOptions() { write_file(""); }
   ~RelayOptions() override {
     for (const std::string& name : environment_) ::unsetenv(name.c_str());
-    std::filesystem::remove_all(folder_);
   }
 
   std::string file() const { return (folder_ / "relay.conf").string(); }
@@ -44,7 +41,7 @@ class RelayOptions : public testing::Test {
     return options ? "no error" : options.error().message();
   }
 
-  std::filesystem::path folder_;
+  fakes::TempFolder folder_;
   std::vector<std::string> environment_;
 };
 

@@ -1,25 +1,23 @@
 // Clients that break the rules: each loses its own session and nobody else's.
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/read_until.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/await.hpp"
 #include "base/descriptor.hpp"
 #include "base/random.hpp"
 #include "tests/unit/relay/relay_fixture.hpp"
 
-namespace p2pd::relay::testing {
+namespace p2pd::relay::test {
 namespace {
 
 using asio::ip::tcp;
+using base::kAwait;
 using proto::RelayGoodbyeCode;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 class RelayAbuse : public RelayFixture {
  protected:
@@ -309,4 +307,4 @@ TEST_F(RelayAbuse, LimitsHandshakesFromOneAddress) {
 }
 
 }  // namespace
-}  // namespace p2pd::relay::testing
+}  // namespace p2pd::relay::test

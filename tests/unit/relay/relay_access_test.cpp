@@ -3,9 +3,10 @@
 
 #include "base/log.hpp"
 #include "relay/access.hpp"
+#include "tests/fakes/temp_folder.hpp"
 #include "tests/unit/relay/relay_fixture.hpp"
 
-namespace p2pd::relay::testing {
+namespace p2pd::relay::test {
 namespace {
 
 using ::testing::AllOf;
@@ -14,12 +15,6 @@ using ::testing::Not;
 
 class RelayAccess : public RelayFixture {
  protected:
-  RelayAccess() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "p2pd-access-XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  ~RelayAccess() override { std::filesystem::remove_all(folder_); }
-
   std::string write_rule(const std::string& kind, const std::string& text) {
     std::ofstream(folder_ / "rule") << text;
     return kind + ":" + (folder_ / "rule").string();
@@ -30,7 +25,7 @@ class RelayAccess : public RelayFixture {
     start_server(std::move(config));
   }
 
-  std::filesystem::path folder_;
+  fakes::TempFolder folder_;
   const std::shared_ptr<const net::Identity> friend_ = net::Identity::generate();
   const base::PeerId stranger_ = net::Identity::generate()->id();
 };
@@ -87,7 +82,7 @@ TEST_F(RelayAccess, NamesWhatIsWrong) {
   EXPECT_THAT(Access::load("closed").error().message(), HasSubstr("use open, allow:FILE or token:FILE"));
   EXPECT_THAT(Access::load("allow:").error().message(), HasSubstr("use open, allow:FILE or token:FILE"));
   EXPECT_THAT(Access::load("allow:/nowhere/list").error().message(), HasSubstr("/nowhere/list"));
-  EXPECT_THAT(Access::load("allow:" + folder_.string()).error().message(), HasSubstr("directory"));
+  EXPECT_THAT(Access::load("allow:" + folder_.path().string()).error().message(), HasSubstr("directory"));
   EXPECT_THAT(Access::load(write_rule("allow", "# none\nnot-an-id\n")).error().message(),
               HasSubstr("line 2"));
   EXPECT_THAT(Access::load(write_rule("token", "# none\n")).error().message(), HasSubstr("no token"));
@@ -178,4 +173,4 @@ TEST_F(RelayAccess, TheServerTakesATokenAndNothingElse) {
 }
 
 }  // namespace
-}  // namespace p2pd::relay::testing
+}  // namespace p2pd::relay::test

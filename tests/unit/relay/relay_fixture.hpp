@@ -21,7 +21,7 @@
 #include "net/relay_transport.hpp"
 #include "relay/server.hpp"
 
-namespace p2pd::relay::testing {
+namespace p2pd::relay::test {
 
 namespace asio = boost::asio;
 using std::chrono::milliseconds;
@@ -208,4 +208,4 @@ class RelayFixture : public ::testing::Test {
   std::vector<std::unique_ptr<Peer>> peers_;
 };
 
-}  // namespace p2pd::relay::testing
+}  // namespace p2pd::relay::test

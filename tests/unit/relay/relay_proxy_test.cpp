@@ -3,16 +3,16 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 
+#include "base/await.hpp"
 #include "tests/unit/relay/relay_fixture.hpp"
 
-namespace p2pd::relay::testing {
+namespace p2pd::relay::test {
 namespace {
 
 using asio::ip::tcp;
+using base::kAwait;
 using net::ProxyUrl;
 using ::testing::HasSubstr;
-
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 // Answers each piece of the client's talk, whose length is known, with the next one of a script.
 class ScriptedProxy {
@@ -175,4 +175,4 @@ TEST_F(RelayProxy, OneThatIsNotThereIsNamed) {
 }
 
 }  // namespace
-}  // namespace p2pd::relay::testing
+}  // namespace p2pd::relay::test

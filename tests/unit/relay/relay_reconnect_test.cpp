@@ -3,10 +3,11 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 
+#include "base/await.hpp"
 #include "tests/unit/relay/relay_fixture.hpp"
 #include "tests/unit/relay/tcp_proxy.hpp"
 
-namespace p2pd::relay::testing {
+namespace p2pd::relay::test {
 namespace {
 
 using asio::ip::tcp;
@@ -150,7 +151,7 @@ TEST_F(RelayReconnect, NamesAServerOfAnotherProtocol) {
   tcp::acceptor acceptor(io_, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
   base::TaskGroup tasks(io_.get_executor());
   tasks.spawn("ssh server", [](tcp::acceptor& on) -> asio::awaitable<void> {
-    constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+    using base::kAwait;
     for (;;) {
       auto [error, socket] = co_await on.async_accept(kAwait);
       if (error) co_return;
@@ -339,4 +340,4 @@ TEST_F(RelayReconnect, StopsWhileItBacksOff) {
 }
 
 }  // namespace
-}  // namespace p2pd::relay::testing
+}  // namespace p2pd::relay::test

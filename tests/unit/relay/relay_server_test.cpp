@@ -1,7 +1,7 @@
 #include "relay/server.hpp"
 #include "tests/unit/relay/relay_fixture.hpp"
 
-namespace p2pd::relay::testing {
+namespace p2pd::relay::test {
 namespace {
 
 using proto::RelayGoodbyeCode;
@@ -304,4 +304,4 @@ TEST_F(RelayServer, NamesTheAddressItCannotListenOn) {
 }
 
 }  // namespace
-}  // namespace p2pd::relay::testing
+}  // namespace p2pd::relay::test

@@ -1,23 +1,21 @@
 #include <filesystem>
 #include <fstream>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
+#include "base/await.hpp"
 #include "net/relay_stream.hpp"
 #include "tests/unit/relay/relay_fixture.hpp"
 #include "tests/unit/relay/tcp_proxy.hpp"
 #include "tests/unit/relay/test_certificate.hpp"
 
-namespace p2pd::relay::testing {
+namespace p2pd::relay::test {
 namespace {
 
+using base::kAwait;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 class RelayTls : public RelayFixture {
  protected:
@@ -263,4 +261,4 @@ TEST_F(RelayTls, NamesTheFileThatIsNoCertificate) {
 }
 
 }  // namespace
-}  // namespace p2pd::relay::testing
+}  // namespace p2pd::relay::test

@@ -4,7 +4,7 @@
 
 #include "tests/unit/relay/relay_fixture.hpp"
 
-namespace p2pd::relay::testing {
+namespace p2pd::relay::test {
 namespace {
 
 using asio::ip::udp;
@@ -156,4 +156,4 @@ TEST_F(RelayStun, AnswersNothingToGarbageResponsesAndFloods) {
 }
 
 }  // namespace
-}  // namespace p2pd::relay::testing
+}  // namespace p2pd::relay::test

@@ -5,15 +5,14 @@
 #include <array>
 #include <memory>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
+#include "base/await.hpp"
 #include "base/task_group.hpp"
 
-namespace p2pd::relay::testing {
+namespace p2pd::relay::test {
 
 class TcpProxy {
  public:
@@ -36,15 +35,13 @@ class TcpProxy {
   }
 
  private:
-  static constexpr auto kAwait = boost::asio::as_tuple(boost::asio::use_awaitable);
-
   boost::asio::awaitable<void> accept() {
     for (;;) {
-      auto [error, socket] = co_await acceptor_.async_accept(kAwait);
+      auto [error, socket] = co_await acceptor_.async_accept(base::kAwait);
       if (error) co_return;
       auto near_end = std::make_shared<Tcp::socket>(std::move(socket));
       auto far_end = std::make_shared<Tcp::socket>(acceptor_.get_executor());
-      const auto [refused] = co_await far_end->async_connect(target_, kAwait);
+      const auto [refused] = co_await far_end->async_connect(target_, base::kAwait);
       if (refused) continue;
       tasks_.spawn("proxy", pump(near_end, far_end));
       tasks_.spawn("proxy", pump(far_end, near_end));
@@ -54,11 +51,11 @@ class TcpProxy {
   boost::asio::awaitable<void> pump(std::shared_ptr<Tcp::socket> from, std::shared_ptr<Tcp::socket> to) {
     std::array<char, 4096> buffer;
     for (;;) {
-      const auto [error, size] = co_await from->async_read_some(boost::asio::buffer(buffer), kAwait);
+      const auto [error, size] = co_await from->async_read_some(boost::asio::buffer(buffer), base::kAwait);
       if (error) break;
       if (!open_) continue;
       const auto [lost, sent] =
-          co_await boost::asio::async_write(*to, boost::asio::buffer(buffer, size), kAwait);
+          co_await boost::asio::async_write(*to, boost::asio::buffer(buffer, size), base::kAwait);
       if (lost) break;
     }
     boost::system::error_code ignored;
@@ -71,4 +68,4 @@ class TcpProxy {
   bool open_ = true;
 };
 
-}  // namespace p2pd::relay::testing
+}  // namespace p2pd::relay::test

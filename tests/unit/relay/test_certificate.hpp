@@ -11,7 +11,9 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
-namespace p2pd::relay::testing {
+#include "tests/fakes/temp_folder.hpp"
+
+namespace p2pd::relay::test {
 
 class TestCertificate {
  public:
@@ -19,8 +21,6 @@ class TestCertificate {
   // With a passphrase the key is encrypted.
   explicit TestCertificate(const std::string& names, long seconds = 3600,
                            const std::string& passphrase = "") {
-    std::string pattern = (std::filesystem::temp_directory_path() / "p2pd-certificate-XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
     EVP_PKEY* key = EVP_EC_gen("P-256");
     X509* certificate = X509_new();
     X509_set_version(certificate, 2);
@@ -48,7 +48,6 @@ class TestCertificate {
     X509_free(certificate);
     EVP_PKEY_free(key);
   }
-  ~TestCertificate() { std::filesystem::remove_all(folder_); }
   TestCertificate(const TestCertificate&) = delete;
   TestCertificate& operator=(const TestCertificate&) = delete;
 
@@ -56,7 +55,7 @@ class TestCertificate {
   [[nodiscard]] std::string key_file() const { return (folder_ / "key.pem").string(); }
 
  private:
-  std::filesystem::path folder_;
+  fakes::TempFolder folder_;
 };
 
-}  // namespace p2pd::relay::testing
+}  // namespace p2pd::relay::test

@@ -9,7 +9,7 @@
 namespace p2pd::store {
 namespace {
 
-constexpr std::uint64_t kEpoch = 42;
+constexpr std::uint64_t kOneEpoch = 42;
 // More than one checkpoint's worth of writes is not needed: closing and reopening checkpoint as well.
 constexpr std::uint64_t kRounds = 12;
 
@@ -34,7 +34,7 @@ class StoreCrash : public StoreTest {
       const Told told{what == 'o' ? number : 0, what == 'i' ? number : 0};
       if (::write(tell, &told, sizeof told) != sizeof told) ::_exit(2);
     };
-    std::uint64_t next = mark(1, kEpoch);
+    std::uint64_t next = mark(1, kOneEpoch);
     for (std::uint64_t round = 0; round < kRounds; ++round) {
       const auto appended =
           append(1, {0, fmt::format("{}-{}", kill_before, round), at(1), "", "", base::Bytes(700)});
@@ -42,7 +42,7 @@ class StoreCrash : public StoreTest {
       // Three new ones and, as after a lost acknowledgement, two repeats.
       std::vector<InboundMessage> batch;
       for (std::uint64_t i = next < 2 ? 1 : next - 1; i <= next + 3; ++i) batch.push_back(inbound(i, 700));
-      const auto committed = commit(1, kEpoch, batch);
+      const auto committed = commit(1, kOneEpoch, batch);
       if (committed) report('i', next = committed->high_water);
     }
     store_.reset();
@@ -75,7 +75,7 @@ class StoreCrash : public StoreTest {
   void verify(const Told& told) {
     ASSERT_FALSE(store_->opened_report().set_aside);
     const auto rows = inbox();
-    const std::uint64_t high_water = mark(1, kEpoch);
+    const std::uint64_t high_water = mark(1, kOneEpoch);
     EXPECT_GE(high_water, told.committed);
     ASSERT_EQ(rows.size(), high_water);
     for (std::uint64_t i = 0; i < rows.size(); ++i) ASSERT_EQ(rows[i].message.sequence, i + 1);
@@ -115,7 +115,7 @@ TEST_F(StoreCrash, WhatWasToldIsOnTheDiskWhenThePowerFails) {
   ASSERT_TRUE(add_peer(1));
   for (std::uint64_t i = 1; i <= 10; ++i) {
     ASSERT_TRUE(append(1, outbox_row(i)));
-    ASSERT_TRUE(commit(1, kEpoch, {inbound(i)}));
+    ASSERT_TRUE(commit(1, kOneEpoch, {inbound(i)}));
     const Folder after;
     std::filesystem::copy(disk.path(), after.path());
     // The folder entry of the database is synced when it is made.

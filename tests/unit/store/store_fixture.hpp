@@ -13,30 +13,15 @@
 #include <gtest/gtest.h>
 
 #include "store/store.hpp"
+#include "tests/fakes/temp_folder.hpp"
 
 namespace p2pd::store {
 
-class Folder {
+class Folder : public fakes::TempFolder {
  public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "p2pd-store-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) std::abort();
-    path_ = name;
-  }
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   [[nodiscard]] std::string file(const std::string& name = "p2pd.db") const {
-    return (path_ / name).string();
+    return (*this / name).string();
   }
-
- private:
-  std::filesystem::path path_;
 };
 
 // Makes the call and blocks until its completion has run on the store thread.
