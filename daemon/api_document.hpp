@@ -11,5 +11,6 @@ namespace p2pd::daemon {
 
 [[nodiscard]] std::span<const ipc::NamedShape> api_shapes();
 [[nodiscard]] std::span<const ipc::MethodShape> api_methods();
+[[nodiscard]] std::span<const ipc::EventShape> api_events();
 
 }  // namespace p2pd::daemon

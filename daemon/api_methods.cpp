@@ -11,10 +11,7 @@ constexpr ipc::MethodShape kMethods[] = {
     {"daemon.hello", "{}", "{ peer_id: PeerId, version: string, api: 1.., tier: Tier }", "",
      R"({"client":"backup","version":"2.1"})",
      R"({"peer_id":"bcdefghijklmnopqrstuvwxyz234567abcdefghijklmnopqraba","version":"0.1.0","api":1,"tier":"operate"})"},
-    {"daemon.status", "{}",
-     "{ peer_id: PeerId, version: string, relay: Relay, relays: [Relay], port_mapping: PortMapping, "
-     "peers: [PeerStatus] }",
-     "", "{}",
+    {"daemon.status", "{}", "Status", "", "{}",
      R"({"peer_id":"bcdefghijklmnopqrstuvwxyz234567abcdefghijklmnopqraba","version":"0.1.0",
          "relay":{"url":"wss://relay.example","state":"online","rtt_ms":12.3},"relays":[],
          "port_mapping":{"state":"off","protocol":null,"gateway":null,"external":null,"mappings":0,"error":null},
@@ -75,12 +72,7 @@ constexpr ipc::MethodShape kMethods[] = {
          "allocation_step":null,"hairpin":false,"path_mtu":1492},"ipv6":{"address":false,"udp":null,"outside":null,
          "nat":"unknown","mapping":null,"filtering":null,"port_preservation":null,"allocation":null,
          "allocation_step":null,"hairpin":null,"path_mtu":null},"candidates":[]},"there":null})"},
-    {"net.report", "{ max_age_ms?: 0..3600000 }",
-     "{ at: Time, took_ms: number, direct: boolean, udp: boolean|null, note: string|null, ipv4: NetFamily, "
-     "ipv6: NetFamily, stun: [{ server: string, rtt_ms: number|null, outside: string|null, behaviour: "
-     "boolean }], "
-     "relays: [Relay], port_mapping: PortMapping }",
-     "", R"({"max_age_ms":60000})",
+    {"net.report", "{ max_age_ms?: 0..3600000 }", "NetReport", "", R"({"max_age_ms":60000})",
      R"({"at":"2026-01-31T12:00:00.123Z","took_ms":2604.1,"direct":false,"udp":null,
          "note":"direct paths are switched off here: not one UDP packet was sent",
          "ipv4":{"address":true,"udp":null,"outside":null,"nat":"unknown","mapping":null,"filtering":null,

@@ -96,12 +96,65 @@ constexpr ipc::NamedShape kShapes[] = {
     {"NetSide",
      "{ direct: boolean, udp: boolean|null, ipv4: NetFamily, ipv6: NetFamily, candidates: [Candidate] }",
      "the network at one end"},
+    {"Status",
+     "{ peer_id: PeerId, version: string, relay: Relay, relays: [Relay], port_mapping: PortMapping, peers: "
+     "[PeerStatus], "
+     "files?: [Transfer] }",
+     "of the daemon; files are in snapshots for who subscribed to the topic file"},
+    {"NetReport",
+     "{ at: Time, took_ms: number, direct: boolean, udp: boolean|null, note: string|null, ipv4: NetFamily, "
+     "ipv6: NetFamily, stun: [{ server: string, rtt_ms: number|null, outside: string|null, behaviour: "
+     "boolean }], "
+     "relays: [Relay], port_mapping: PortMapping }",
+     "what the network does; null is what is not known"},
     {"Event", "{ subscription: count, seq: 1.., time: Time, topic: Topic, type: string }",
      "the parameters of the notification `event`; further keys by topic and type"},
 };
 
+constexpr ipc::EventShape kEvents[] = {
+    {"daemon", "snapshot", "Status", "first, on any subscription"},
+    {"daemon", "reloaded", "{ changed: [string], needs_restart: [string] }",
+     "the configuration was taken over"},
+    {"daemon", "overflow", "{}", "last, when the client was too slow"},
+    {"relay", "state", "{ url: string, state: online|connecting|offline, reason: string|null }",
+     "a relay session came or went"},
+    {"relay", "home", "{ url: string }", "another relay is home now"},
+    {"net", "report", "NetReport", "the network was checked"},
+    {"net", "port_mapping", "PortMapping", "the gateway's port mapping changed"},
+    {"net", "changed", "{ what: string }", "this machine's network changed"},
+    {"peer", "state", "{ id: PeerId, name: string, state: idle|dialing|established|backoff, reason: string }",
+     "a peer's state changed"},
+    {"peer", "path",
+     "{ id: PeerId, name: string, from: Path, to: Path, why_not_direct: WhyNotDirect|null, reason: string, "
+     "merged?: 2.. }",
+     "datagrams to a peer take another path"},
+    {"peer", "why_not_direct", "{ id: PeerId, name: string, why_not_direct: WhyNotDirect|null }",
+     "the reason of peer.status is another one; null when the path is direct"},
+    {"peer", "quality",
+     "{ id: PeerId, name: string, path: Path, bytes: PathBytes, rtt_ms: number|null, jitter_ms: number|null, "
+     "loss: Share|null, packets_sent: count, packets_lost: count, delivery_rate: count|null, switches: "
+     "count, "
+     "time_ms: { direct: count, turn: count, relay: count } }",
+     "each second, of each connected peer"},
+    {"peer", "paired", "{ id: PeerId, name: string, invitation: string }", "an invitation was taken up"},
+    {"peer", "candidate",
+     "{ id: PeerId, name: string, side: local|remote, generation: count, candidate: string, state: string, "
+     "reason: string|null }",
+     "an address was found, sent, received or refused"},
+    {"message", "delivered", "{ id: Id, peer: PeerId, name: string, sequence: count, up_to: count }",
+     "the peer has the message safely on disk"},
+    {"message", "received", "{ peer: PeerId, name: string, count: 1.., cursor: count, up_to: count }",
+     "messages came in"},
+    {"file", "added", "Transfer", "a transfer was begun here or by the peer"},
+    {"file", "progress", "Transfer", "it went on"},
+    {"file", "done", "Transfer", "it is over"},
+    {"file", "failed", "Transfer", "it is over"},
+    {"file", "cancelled", "Transfer", "it is over"},
+};
+
 }  // namespace
 
+std::span<const ipc::EventShape> api_events() { return kEvents; }
 std::span<const ipc::NamedShape> api_shapes() { return kShapes; }
 
 }  // namespace p2pd::daemon

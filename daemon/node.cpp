@@ -105,7 +105,7 @@ Node::Node(asio::io_context& io, Options options, Sources sources, base::Descrip
       events_->publish("net", "report", to_json(*result, hub_->status(), mapper_->status()));
   });
 
-  methods_.set_details({api_shapes(), api_methods()});
+  methods_.set_details({api_shapes(), api_methods(), api_events()});
   add_daemon_methods(methods_, *this);
   add_peer_methods(methods_, *this);
   add_invite_methods(methods_, *this);

@@ -76,9 +76,16 @@ struct MethodShape {
   std::string_view example_params;  // JSON
   std::string_view example_result;
 };
+struct EventShape {
+  std::string_view topic;
+  std::string_view type;
+  std::string_view shape;  // of what it has beside the keys that every event has
+  std::string_view description;
+};
 struct ApiDetails {
   std::span<const NamedShape> shapes;
   std::span<const MethodShape> methods;
+  std::span<const EventShape> events;
 };
 
 class MethodTable {

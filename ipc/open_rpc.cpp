@@ -115,9 +115,17 @@ json open_rpc_document(const std::string& title, const std::string& version,
   json described = json::array();
   for (const Method& method : methods)
     described.push_back(describe_method(method, find_shape(details.methods, method.name)));
+  json events = json::array();
+  for (const EventShape& event : details.events) {
+    events.push_back({{"topic", event.topic},
+                      {"type", event.type},
+                      {"description", event.description},
+                      {"schema", schema_of_shape(event.shape)}});
+  }
   return {{"openrpc", "1.2.6"},
           {"info", {{"title", title}, {"version", version}}},
           {"methods", std::move(described)},
+          {"x-events", std::move(events)},
           {"components", {{"schemas", describe_shapes(details.shapes)}, {"errors", describe_errors()}}}};
 }
 

@@ -93,6 +93,42 @@ class OpenRpc(LabCase):
         shipped = json.loads(pathlib.Path(os.environ["P2PD_BUILD"], "man", "openrpc.json").read_text())
         self.assertEqual(shipped, self.document)
 
+    def test_the_events(self):
+        alice, bob, _ = self.pair()
+        self.discovered(alice)
+        described = {(event["topic"], event["type"]): event["schema"] for event in self.document["x-events"]}
+        table = DOCUMENT.read_text().split("| topic | type | keys | when |")[1].split("\n\n")[0]
+        rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \|", table, re.MULTILINE)
+        self.assertEqual(set(described), {(topic, kind) for topic, kinds in rows for kind in re.findall(r"`(\w+)`", kinds)})
+        listener = Connection(alice)
+        self.addCleanup(listener.close)
+        listener.call("events.subscribe", {"topics": ["daemon", "relay", "peer", "message", "file", "net"]})
+        path = self.lab.folder / "some.file"
+        path.write_bytes(b"x" * 100_000)
+        seen = set()
+
+        def hear(until):
+            while until not in seen:
+                event = listener.next()
+                seen.add((event["topic"], event["type"]))
+                self.fits(event, {"$ref": "#/components/schemas/Event"}, event)
+                self.fits(event, described[event["topic"], event["type"]], event)
+
+        alice.ctl("connect", "bob", "--wait", "direct", "--timeout", "30")
+        hear(("peer", "path"))
+        hear(("peer", "quality"))
+        alice.ctl("send", "bob", "--file", str(path))
+        hear(("file", "done"))
+        alice.ctl("send", "bob", "hello")
+        hear(("message", "delivered"))
+        bob.ctl("send", "alice", "hello")
+        hear(("message", "received"))
+        alice.ctl("netcheck")
+        hear(("net", "report"))
+        alice.ctl("reload")
+        hear(("daemon", "reloaded"))
+        self.assertLessEqual({("daemon", "snapshot"), ("peer", "state"), ("peer", "candidate"), ("file", "added")}, seen)
+
     def test_what_is_wrong_would_be_found(self):
         methods = self.discovered(self.lab.daemon("alice", []))
         schema = methods["peer.status"]["result"]["schema"]

@@ -137,7 +137,8 @@ TEST_F(MethodTableTest, DiscoverTellsShapesErrorsAndExamples) {
   constexpr NamedShape kShapes[] = {{"Thing", "{ name: string }", "a thing"}};
   constexpr MethodShape kMethods[] = {{"thing.make", "{ size?: 1..3 }", "{ name: string, of?: Thing }",
                                        "quota busy", R"({"name":"x"})", R"({"name":"x"})"}};
-  table_.set_details({kShapes, kMethods});
+  constexpr EventShape kEvents[] = {{"thing", "made", "{ name: string }", "a thing was made"}};
+  table_.set_details({kShapes, kMethods, kEvents});
   const json document = table_.discover();
   EXPECT_EQ(document["components"]["schemas"]["Thing"]["description"], "a thing");
   EXPECT_EQ(document["components"]["errors"]["quota"],
@@ -153,6 +154,8 @@ TEST_F(MethodTableTest, DiscoverTellsShapesErrorsAndExamples) {
   EXPECT_EQ(method["errors"][5], (json{{"$ref", "#/components/errors/busy"}}));
   EXPECT_EQ(method["examples"][0]["params"], (json::array({{{"name", "name"}, {"value", "x"}}})));
   EXPECT_EQ(method["examples"][0]["result"]["value"], (json{{"name", "x"}}));
+  EXPECT_EQ(document["x-events"][0]["topic"], "thing");
+  EXPECT_EQ(document["x-events"][0]["schema"]["required"], (json{"name"}));
   EXPECT_FALSE(document["methods"][0].contains("examples")) << "nothing is said of it";
 }
 
