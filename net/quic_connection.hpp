@@ -89,8 +89,10 @@ struct QuicConfig {
   std::uint64_t stream_window = 256 * 1024;
   std::uint64_t max_stream_window = 6 * 1024 * 1024;
   std::uint64_t connection_window = 16 * 1024 * 1024;
+  // What auto-tuning may add to the windows of all streams together.
+  std::uint64_t window_growth = 64 * 1024 * 1024;
   // Bidirectional streams the peer may have open at a time.
-  std::uint64_t max_streams = 1024;
+  std::uint64_t max_streams = 1200;
   // Used until a sample is there; the relay path's round trip where it is known.
   std::chrono::milliseconds initial_rtt{50};
   // Source of connection IDs and of the library's non-secret randomness; unset: the kernel. The simulation
@@ -157,9 +159,13 @@ class QuicConnection {
   virtual std::size_t write(StreamId id, base::ByteView data) = 0;
   virtual void finish(StreamId id) = 0;                 // FIN after what is queued
   virtual void reset(StreamId id, CloseCode code) = 0;  // RESET_STREAM and STOP_SENDING
+  // STOP_SENDING alone: on_stream_data goes on until the peer has heard of it.
+  virtual void stop_reading(StreamId id, CloseCode code) = 0;
   // Returns `count` bytes of credit to the stream's sender.
   virtual void consume(StreamId id, std::size_t count) = 0;
   [[nodiscard]] virtual std::size_t unacknowledged(StreamId id) const = 0;
+  // Of these, what was never sent.
+  [[nodiscard]] virtual std::size_t unsent(StreamId id) const = 0;
 
   // --- state ---
   [[nodiscard]] virtual bool confirmed() const = 0;

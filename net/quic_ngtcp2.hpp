@@ -43,8 +43,10 @@ class Ngtcp2Connection final : public QuicConnection {
   std::size_t write(StreamId id, base::ByteView data) override;
   void finish(StreamId id) override;
   void reset(StreamId id, CloseCode code) override;
+  void stop_reading(StreamId id, CloseCode code) override;
   void consume(StreamId id, std::size_t count) override;
   std::size_t unacknowledged(StreamId id) const override;
+  std::size_t unsent(StreamId id) const override;
 
   bool confirmed() const override { return phase_ == Phase::confirmed; }
   bool closed() const override { return phase_ == Phase::closed; }
@@ -84,6 +86,7 @@ class Ngtcp2Connection final : public QuicConnection {
   struct PendingReset {
     std::int64_t id;
     std::uint64_t code;
+    bool both = true;  // else STOP_SENDING alone
   };
 
   Ngtcp2Connection(QuicConfig config, QuicEvents& events, Side side, base::TimePoint now);
@@ -143,6 +146,7 @@ class Ngtcp2Connection final : public QuicConnection {
   std::deque<std::int64_t> turns_;     // streams with something to send, the next one first
   std::vector<std::int64_t> blocked_;  // streams that wait for credit
   std::vector<PendingReset> resets_;
+  std::uint64_t grown_ = 0;            // of all streams' windows, beyond the first
   std::vector<std::int64_t> stopped_;  // by the peer, found while the current packet was written
 
   QuicPacer pacer_;

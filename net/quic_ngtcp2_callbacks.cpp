@@ -114,6 +114,7 @@ struct Ngtcp2Connection::Callbacks {
     if (cut_short && stream.sending != Stream::Sending::ended) {
       me.stop_sending(id, (flags & NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET) != 0 ? code : 0);
     }
+    me.grown_ -= stream.window - me.config_.stream_window;
     me.streams_.erase(id);
     if (me.live()) me.events_.on_stream_closed(StreamId{id});
     return 0;

@@ -55,6 +55,12 @@ void Ngtcp2Connection::reset(StreamId id, CloseCode code) {
   resets_.push_back({static_cast<std::int64_t>(id), static_cast<std::uint64_t>(code)});
 }
 
+void Ngtcp2Connection::stop_reading(StreamId id, CloseCode code) {
+  const Stream* stream = find(id);
+  if (stream == nullptr || stream->abandoned) return;
+  resets_.push_back({static_cast<std::int64_t>(id), static_cast<std::uint64_t>(code), false});
+}
+
 // The stream's window doubles while its reader takes half of it in two round trips. Done here because ngtcp2
 // 0.12.1 gets it wrong: it forgets an enlargement that finds no room in a packet, sends it with the next, and
 // calls the peer that uses it in error.
@@ -66,8 +72,10 @@ void Ngtcp2Connection::consume(StreamId id, std::size_t count) {
   if (stream->consumed >= stream->window / 2) {
     if (clock_.last() - stream->looked < 2 * statistics().smoothed_rtt) {
       const std::uint64_t most = std::max(config_.max_stream_window, stream->window);
-      const std::uint64_t growth = std::min(stream->window, most - stream->window);
+      const std::uint64_t left = config_.window_growth - std::min(grown_, config_.window_growth);
+      const std::uint64_t growth = std::min({stream->window, most - stream->window, left});
       stream->window += growth;
+      grown_ += growth;
       credit += growth;
     }
     stream->consumed = 0;
@@ -79,6 +87,11 @@ void Ngtcp2Connection::consume(StreamId id, std::size_t count) {
 std::size_t Ngtcp2Connection::unacknowledged(StreamId id) const {
   const auto found = streams_.find(static_cast<std::int64_t>(id));
   return found == streams_.end() ? 0 : found->second.queue.size();
+}
+
+std::size_t Ngtcp2Connection::unsent(StreamId id) const {
+  const auto found = streams_.find(static_cast<std::int64_t>(id));
+  return found == streams_.end() ? 0 : found->second.queue.unsent();
 }
 
 void Ngtcp2Connection::add_stream(std::int64_t id) {
@@ -159,6 +172,7 @@ int Ngtcp2Connection::apply_resets() {
     // Each is put before what waits already, and STOP_SENDING must come first: an ngtcp2 that has not seen
     // the stream yet forgets it at once on RESET_STREAM, and our half would stay open for ever.
     for (const auto shutdown : {ngtcp2_conn_shutdown_stream_write, ngtcp2_conn_shutdown_stream_read}) {
+      if (!pending.both && shutdown == ngtcp2_conn_shutdown_stream_write) continue;
       const int rv = shutdown(connection_.get(), pending.id, pending.code);
       if (rv != 0) return rv;
     }

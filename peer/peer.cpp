@@ -53,6 +53,10 @@ void Peer::on_network_changed() { impl_->on_network_changed(); }
 void Peer::on_outbox_changed() { impl_->on_outbox_changed(); }
 void Peer::send_file(OutgoingFile file) { impl_->send_file(std::move(file)); }
 void Peer::cancel_incoming_file(const proto::TransferId& id) { impl_->cancel_incoming_file(id); }
+void Peer::open_service(const std::string& service, std::shared_ptr<StreamEnd> end) {
+  impl_->open_service(service, std::move(end));
+}
+bool Peer::abandon_service(const StreamEnd& end) { return impl_->abandon_service(end); }
 void Peer::set_direct_allowed(bool allowed) { impl_->set_direct_allowed(allowed); }
 void Peer::set_direct_allowed_once(bool allowed) { impl_->set_direct_allowed_once(allowed); }
 void Peer::set_own_relays(std::vector<std::string> urls) { impl_->set_own_relays(std::move(urls)); }
@@ -101,6 +105,7 @@ void Peer::Impl::disconnect() {
   const Turn turn(*this);
   config_.wanted = false;
   fail_pings(PeerError::cancelled);
+  fail_services(StreamEnding::disconnected);
   apply(Dropped{});
 }
 
@@ -209,7 +214,7 @@ void Peer::Impl::fail_pings(PeerError error) {
 // --- state ---
 
 bool Peer::Impl::demand() const {
-  return config_.wanted || outbox_waiting_ || !pings_.empty() ||
+  return config_.wanted || outbox_waiting_ || !pings_.empty() || !opens_.empty() ||
          std::any_of(files_.begin(), files_.end(), [](const OutgoingFile& f) { return f.source != nullptr; });
 }
 

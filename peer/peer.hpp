@@ -29,6 +29,7 @@
 #include "peer/path.hpp"
 #include "peer/ports.hpp"
 #include "peer/quality.hpp"
+#include "peer/service_port.hpp"
 #include "proto/candidate.hpp"
 #include "proto/control_messages.hpp"
 
@@ -60,6 +61,7 @@ struct PeerConfig {
   proto::CandidatePolicy candidates;
   std::vector<std::string> own_relays;  // told to the peer as hints, at most 255
   FileStore* files = nullptr;           // outlives the peer; null: files are neither sent nor taken
+  ServiceHost* services = nullptr;      // outlives the peer; null: no streams to services
 };
 
 enum class PeerState : std::uint8_t { idle, dialing, established, backoff };
@@ -115,6 +117,12 @@ class Peer {
   void send_file(OutgoingFile file);
   // An incoming one that is under way is refused as cancelled.
   void cancel_incoming_file(const proto::TransferId& id);
+
+  // Opens a stream to a service of the peer, dialling first where there is no connection; for how long is the
+  // caller's to decide. `end` is told how it went.
+  void open_service(const std::string& service, std::shared_ptr<StreamEnd> end);
+  // One that waits for the connection still is forgotten, without another word. False: it does not wait.
+  bool abandon_service(const StreamEnd& end);
 
   // The stored permission. Off takes effect at once: the agent is stopped, the relay carries on.
   void set_direct_allowed(bool allowed);

@@ -73,6 +73,7 @@ SessionConfig Peer::Impl::session_config() const {
   out.received = received_;
   out.files = config_.files;
   out.outgoing = &files_;
+  out.services = config_.services;
   return out;
 }
 
@@ -249,7 +250,10 @@ void Peer::Impl::lost(std::string_view reason, std::string sentence, bool by_wis
   replaced_ = false;
   direct_allowed_once_ = true;
   last_error_ = std::move(sentence);
-  if (by_wish) fail_pings(PeerError::cancelled);
+  if (by_wish) {
+    fail_pings(PeerError::cancelled);
+    fail_services(StreamEnding::disconnected);
+  }
   apply(Lost{std::string(reason), by_wish});
 }
 

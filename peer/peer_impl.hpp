@@ -36,6 +36,8 @@ class Peer::Impl final : private SessionHost {
   void on_outbox_changed();
   void send_file(OutgoingFile file);
   void cancel_incoming_file(const proto::TransferId& id);
+  void open_service(const std::string& service, std::shared_ptr<StreamEnd> end);
+  bool abandon_service(const StreamEnd& end);
   void set_direct_allowed(bool allowed);
   void set_direct_allowed_once(bool allowed);
   void set_own_relays(std::vector<std::string> urls);
@@ -68,6 +70,11 @@ class Peer::Impl final : private SessionHost {
   struct RetiredAgent {
     std::unique_ptr<net::Ice> agent;
     bool stopped = false;
+  };
+  // A stream to a service that waits for the connection.
+  struct ServiceOpen {
+    std::string service;
+    std::shared_ptr<StreamEnd> end;
   };
   class Turn;
 
@@ -110,6 +117,10 @@ class Peer::Impl final : private SessionHost {
   void on_file_refused(const proto::TransferId& id, proto::FileRefusal reason) override;
   void on_file_failed(const proto::TransferId& id, proto::FileWithdrawal reason) override;
 
+  // peer_services.cpp
+  void start_services();
+  void fail_services(StreamEnding ending);
+
   // peer_turn.cpp
   void enter() override { ++depth_; }
   void leave() override;
@@ -146,6 +157,7 @@ class Peer::Impl final : private SessionHost {
   Presence presence_ = Presence::unknown;
   bool outbox_waiting_;
   OutgoingFiles files_;
+  std::vector<ServiceOpen> opens_;
   bool direct_allowed_once_ = true;
   std::string last_error_;
 

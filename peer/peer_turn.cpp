@@ -42,6 +42,7 @@ void Peer::Impl::settle() {
   for (int round = 0; more_ && round < kSettleRounds; ++round) {
     again_ = false;
     drop_needless_dial();
+    start_services();
     // By index: what a flush sets off may add connections.
     for (std::size_t i = 0; i < connections_.size(); ++i) connections_[i].session->flush();
     more_ = again_;
@@ -208,6 +209,7 @@ void Peer::Impl::shut_down(net::CloseCode code, std::function<void()> done) {
   on_shut_down_ = std::move(done);
   const Turn turn(*this);
   fail_pings(PeerError::cancelled);
+  fail_services(StreamEnding::stopping);
   tell_quality();
   close_all(code, code == net::CloseCode::shutdown ? "the daemon stops" : "the peer was dropped");
   back_off_until_ = base::kNever;

@@ -125,6 +125,8 @@ void Session::close(net::CloseCode code, std::string_view text) {
               {"code", static_cast<std::uint64_t>(code)},
               {"reason", text}});
   silent_close_ = true;
+  set_ending(code);
+  if (services_ && code == net::CloseCode::shutdown) services_->set_ending(StreamEnding::stopping);
   enter_stage(Stage::closed);
   quic_->close(code, text);
 }
@@ -133,6 +135,10 @@ void Session::on_usable() {
   const bool with_files = config_.files != nullptr && !files_;
   FileSink& sink = *this;
   if (with_files) files_.emplace(*quic_, *config_.files, config_.peer, *config_.outgoing, sink);
+  ServiceSink& service_sink = *this;
+  if (config_.services != nullptr && !services_) {
+    services_.emplace(*quic_, *config_.services, config_.peer, service_sink);
+  }
   release_early();
   if (!with_files || stage_ == Stage::closed) return;
   if ((hello_->capabilities & proto::kCapabilityFiles) != 0) return files_->start();
@@ -145,6 +151,22 @@ void Session::on_usable() {
 void Session::end_streams() {
   streams_.clear();
   files_.reset();
+  services_.reset();
+}
+
+// What the streams that end with the connection are told.
+void Session::set_ending(net::CloseCode code) {
+  if (!services_) return;
+  switch (code) {
+    case net::CloseCode::superseded:
+      return services_->set_ending(StreamEnding::peer_restarted);
+    case net::CloseCode::disconnected:
+      return services_->set_ending(StreamEnding::disconnected);
+    case net::CloseCode::removed:
+      return services_->set_ending(StreamEnding::removed);
+    default:
+      return;
+  }
 }
 
 void Session::fail(std::string_view text) {
@@ -156,6 +178,7 @@ void Session::fail(std::string_view text) {
 
 void Session::on_closed(const net::CloseReason& reason) {
   if (silent_close_ || stage_ == Stage::closed) return;
+  if (reason.by == net::CloseReason::By::peer) set_ending(static_cast<net::CloseCode>(reason.code));
   enter_stage(Stage::closed);
   host_.on_session_closed(*this, reason);
 }
@@ -195,6 +218,7 @@ void Session::flush() {
   } while (kicked_ && sent < kFlushQuantum);
   more_ = sent >= kFlushQuantum;
   if (files_) files_->reap();
+  if (services_) services_->refill();
   if (stage_ == Stage::closed) end_streams();
   // The farewell had its chance on the direct path.
   if (stage_ == Stage::closed && ice_.running()) ice_.stop();

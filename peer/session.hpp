@@ -31,6 +31,7 @@
 #include "peer/link.hpp"
 #include "peer/message_channel.hpp"
 #include "peer/ports.hpp"
+#include "peer/service_channel.hpp"
 #include "peer/stream_handler.hpp"
 #include "proto/control_messages.hpp"
 #include "proto/datagram.hpp"
@@ -92,6 +93,7 @@ struct SessionConfig {
   std::weak_ptr<const ReceivedTeller> received;
   FileStore* files = nullptr;               // null: files are neither sent nor taken
   const OutgoingFiles* outgoing = nullptr;  // there when `files` is
+  ServiceHost* services = nullptr;          // null: no streams to services
 };
 
 class Session final : private net::QuicEvents,
@@ -99,7 +101,8 @@ class Session final : private net::QuicEvents,
                       private net::IceEvents,
                       private IceControlSink,
                       private MessageSink,
-                      private FileSink {
+                      private FileSink,
+                      private ServiceSink {
  public:
   enum class Stage : std::uint8_t { handshaking, confirmed, kept, closed };
 
@@ -133,6 +136,10 @@ class Session final : private net::QuicEvents,
   // The entry of the list of outgoing files is another than it was, or gone.
   void restart_file(const proto::TransferId& id);
   void cancel_incoming_file(const proto::TransferId& id);
+  // Kept, and the peer has said hello: streams may open.
+  [[nodiscard]] bool usable() const { return stage_ == Stage::kept && hello_.has_value(); }
+  // Usable sessions only.
+  void open_service(const std::string& service, const std::shared_ptr<StreamEnd>& end);
   // A handshake without an answer so far: repeats the first packet now, and counts its time from now.
   void hurry();
   // Answered by on_session_pong; 0 is for "are you there", answered by nothing but silence's end.
@@ -184,6 +191,7 @@ class Session final : private net::QuicEvents,
   void on_usable();
   // The connection is closed: transfers go on over another.
   void end_streams();
+  void set_ending(net::CloseCode code);
   void fail(std::string_view text);
 
   // session.cpp: QUIC
@@ -204,7 +212,6 @@ class Session final : private net::QuicEvents,
   [[nodiscard]] base::Result<> handle_hello(const proto::ControlHello& hello);
   [[nodiscard]] base::Result<> handle_keep();
   void say_hints();
-  [[nodiscard]] bool usable() const { return stage_ == Stage::kept && hello_.has_value(); }
   void hold_early(Stream& stream, base::ByteView data, bool fin);
   void release_early();
   void dispatch(net::StreamId id, base::ByteView data, bool fin);
@@ -223,6 +230,9 @@ class Session final : private net::QuicEvents,
     host_.on_file_failed(id, reason);
   }
   void adopt_stream(net::StreamId id, StreamHandler& handler) override;
+  void own_stream(net::StreamId id, std::unique_ptr<StreamHandler> handler) override;
+  void enter_service() override { host_.enter(); }
+  void leave_service() override { host_.leave(); }
   void drop_stream(net::StreamId id) override { streams_.erase(id); }
 
   // session_paths.cpp: Link and ICE
@@ -276,6 +286,7 @@ class Session final : private net::QuicEvents,
   std::optional<ControlStream> control_;
   std::optional<MessageSender> sender_;
   std::optional<FileChannel> files_;
+  std::optional<ServiceChannel> services_;
   std::map<net::StreamId, Stream> streams_;
   std::optional<net::StreamId> incoming_messages_;
 };

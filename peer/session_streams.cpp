@@ -17,7 +17,6 @@ constexpr net::StreamId kControlStream{0};
 // Held for streams that overtook the hello or the `keep`; an honest peer sends a round trip's worth.
 constexpr std::size_t kMaxEarly = 4 * 1024 * 1024;
 constexpr std::uint32_t kCapabilities = proto::kCapabilityMessages;
-constexpr std::uint32_t kWithFiles = kCapabilities | proto::kCapabilityFiles;
 
 }  // namespace
 
@@ -25,7 +24,9 @@ constexpr std::uint32_t kWithFiles = kCapabilities | proto::kCapabilityFiles;
 
 void Session::attach_control(net::StreamId id) {
   proto::ControlHello hello;
-  hello.capabilities = config_.files != nullptr ? kWithFiles : kCapabilities;
+  hello.capabilities = kCapabilities;
+  if (config_.files != nullptr) hello.capabilities |= proto::kCapabilityFiles;
+  if (config_.services != nullptr) hello.capabilities |= proto::kCapabilityServices;
   hello.instance = config_.instance;
   hello.message_epoch = config_.message_epoch;
   hello.direct_allowed = config_.direct_allowed;
@@ -146,7 +147,11 @@ void Session::on_stream_acknowledged(net::StreamId id, std::size_t) {
 }
 
 void Session::on_stream_reset(net::StreamId id, std::uint64_t code) { refuse(id, code); }
-void Session::on_stream_stopped(net::StreamId id, std::uint64_t code) { refuse(id, code); }
+void Session::on_stream_stopped(net::StreamId id, std::uint64_t code) {
+  const auto found = streams_.find(id);
+  if (found == streams_.end() || found->second.handler == nullptr) return refuse(id, code);
+  found->second.handler->on_stopped(code);
+}
 
 void Session::on_stream_closed(net::StreamId id) {
   if (control_->is(id)) return fail("the control stream was closed");
@@ -231,12 +236,29 @@ bool Session::open_handler(net::StreamId id, std::uint8_t kind) {
       if (!files_) return false;
       stream.owned = files_->receive(id);
       break;
+    case proto::StreamKind::service:
+      if (!services_) return false;
+      stream.owned = services_->receive(id);
+      break;
   }
   stream.handler = stream.owned.get();
   return true;
 }
 
 void Session::adopt_stream(net::StreamId id, StreamHandler& handler) { streams_[id].handler = &handler; }
+
+void Session::own_stream(net::StreamId id, std::unique_ptr<StreamHandler> handler) {
+  Stream& stream = streams_[id];
+  stream.handler = handler.get();
+  stream.owned = std::move(handler);
+}
+
+void Session::open_service(const std::string& service, const std::shared_ptr<StreamEnd>& end) {
+  if (!services_ || (hello_->capabilities & proto::kCapabilityServices) == 0) {
+    return end->on_over(StreamEnding::unsupported);
+  }
+  services_->open(service, end);
+}
 
 void Session::on_messages_delivered(std::uint64_t up_to) {
   observer_.on_messages_delivered(config_.peer, up_to);

@@ -20,6 +20,8 @@ class StreamHandler {
   virtual void on_acknowledged() {}
   // The other end will send no more (RESET_STREAM), or wants no more (STOP_SENDING).
   virtual void on_refused(std::uint64_t code) = 0;
+  // STOP_SENDING, where that is to be told apart.
+  virtual void on_stopped(std::uint64_t code) { on_refused(code); }
   virtual void on_ended() = 0;
 };
 

@@ -30,8 +30,13 @@ class FakeQuic final : public net::QuicConnection {
   }
   void finish(net::StreamId id) override { finished.push_back(id); }
   void reset(net::StreamId id, net::CloseCode code) override { resets[id] = code; }
+  void stop_reading(net::StreamId id, net::CloseCode code) override { stops[id] = code; }
   void consume(net::StreamId id, std::size_t count) override { consumed[id] += count; }
   std::size_t unacknowledged(net::StreamId id) const override { return written.at(id).size(); }
+  std::size_t unsent(net::StreamId id) const override {
+    const auto found = written.find(id);
+    return found == written.end() ? 0 : found->second.size();
+  }
 
   bool confirmed() const override { return true; }
   bool closed() const override { return false; }
@@ -46,6 +51,7 @@ class FakeQuic final : public net::QuicConnection {
   std::int64_t next_stream = 4;
   std::map<net::StreamId, base::Bytes> written;
   std::map<net::StreamId, net::CloseCode> resets;
+  std::map<net::StreamId, net::CloseCode> stops;
   std::map<net::StreamId, std::size_t> consumed;
   std::vector<net::StreamId> finished;
 };

@@ -171,9 +171,9 @@ TEST(Deframer, HoldsNoMoreThanIsOutstanding) {
   }
 }
 
-TEST(StreamKind, KnowsMessagesAndFilesAndNothingElse) {
+TEST(StreamKind, KnowsMessagesFilesAndServicesAndNothingElse) {
   for (int byte = 0; byte < 256; ++byte) {
-    EXPECT_EQ(stream_kind(static_cast<std::uint8_t>(byte)).has_value(), byte == 1 || byte == 2);
+    EXPECT_EQ(stream_kind(static_cast<std::uint8_t>(byte)).has_value(), byte >= 1 && byte <= 3);
   }
 }
 
