@@ -168,7 +168,23 @@ constexpr const char* kQualities = R"sql(
   );
 )sql";
 
-constexpr std::array kMigrations = {kPeersAndMessages, kHistory, kInvitations, kTransfers, kQualities};
+constexpr const char* kServices = R"sql(
+  CREATE TABLE services (
+    name TEXT PRIMARY KEY,
+    target TEXT NOT NULL,
+    owner INTEGER NOT NULL               -- a user's number
+  ) WITHOUT ROWID;
+
+  CREATE TABLE service_peers (
+    service TEXT NOT NULL REFERENCES services (name) ON DELETE CASCADE,
+    peer BLOB NOT NULL REFERENCES peers (id) ON DELETE CASCADE,
+    PRIMARY KEY (service, peer)
+  ) WITHOUT ROWID;
+  CREATE INDEX service_peers_by_peer ON service_peers (peer);
+)sql";
+
+constexpr std::array kMigrations = {kPeersAndMessages, kHistory,   kInvitations,
+                                    kTransfers,        kQualities, kServices};
 
 }  // namespace
 

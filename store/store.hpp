@@ -52,6 +52,7 @@ struct Options {
   std::uint64_t attempt_paths = 256;
 
   std::uint64_t peers = 10'000;
+  std::uint64_t services = 1'000;
   std::uint64_t invitations = 1'000;  // spent ones that are remembered included
   // After its expiry an invitation is remembered so long.
   std::chrono::hours invitation_memory{7 * 24};
@@ -129,6 +130,13 @@ class Store {
   // name, unless the invitation has one that is free, and its settings. Only failures of the database are
   // errors.
   void use_invitation(std::array<std::uint8_t, 8> id, PeerRow joiner, Post post, Done<InvitationUse> done);
+
+  // --- Services ---
+  void load_services(Post post, Done<std::vector<ServiceRow>> done);
+  // Adds, or replaces the one of that name. Errors: not_found (one of the peers), quota (Options::services).
+  void put_service(ServiceRow service, Post post, Done<void> done);
+  // Error: not_found.
+  void remove_service(std::string name, Post post, Done<void> done);
 
   // --- Outbox ---
   // `message.sequence` is given here. Errors: not_found (no such peer), quota, already_exists (the ID),

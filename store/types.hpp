@@ -66,6 +66,15 @@ struct InvitationUse {
   std::optional<PeerRow> peer;  // as it is stored now, after `paired` and `repeated`
 };
 
+// --- Services that peers may use ---
+
+struct ServiceRow {
+  std::string name;         // unique
+  std::string target;       // as the daemon writes it
+  std::uint32_t owner = 0;  // the user who exposed it
+  std::vector<base::PeerId> allow;
+};
+
 // --- Messages on their way out ---
 
 // The number is the store's: per peer, from 1, never used twice, not even after the peer was removed and

@@ -51,6 +51,10 @@ constexpr Sample kSamples[] = {
      "416, "
      "16, NULL, 0, 0, 1, 1, '/files', 4, '');"},
     {5, "INSERT INTO qualities VALUES (5, 1200, NULL, 9, 10, 1, 2, 11, 12, 13, 14, 15, 16, 17, 18, 19);"},
+    {6,
+     "INSERT INTO services VALUES ('ssh', 'tcp:127.0.0.1:22', 1000);"
+     "INSERT INTO service_peers VALUES ('ssh', "
+     "x'0000111111111111111111111111111111111111111111111111111111111111');"},
 };
 
 class MigrationsFrom : public Migrations, public testing::WithParamInterface<std::size_t> {};
@@ -101,6 +105,13 @@ TEST_P(MigrationsFrom, KeepWhatWasStored) {
     EXPECT_EQ(transfers[0].direction, TransferDirection::incoming);
     EXPECT_EQ(transfers[0].mode, 0640U);
     EXPECT_EQ(transfers[0].durable, 4U);
+  }
+  const auto services =
+      wait<std::vector<ServiceRow>>([&](auto done) { store_->load_services({}, done); }).value();
+  ASSERT_EQ(services.size(), GetParam() >= 6 ? 1U : 0U);
+  if (GetParam() >= 6) {
+    EXPECT_EQ(services[0].target, "tcp:127.0.0.1:22");
+    EXPECT_EQ(services[0].allow.size(), 1U);
   }
   // The schema works whatever it came from.
   AttemptRow attempt;
