@@ -94,10 +94,9 @@ CallResult<Client> Client::connect(const std::string& path) {
 CallResult<std::shared_ptr<nlohmann::json>> Client::call(std::string_view method,
                                                          const nlohmann::json& params, TimePoint deadline,
                                                          int descriptor) {
-  const std::string id = std::to_string(++last_id_);
-  const CallResult<void> sent = send_line(encode_request(id, method, params) + "\n", deadline, descriptor);
-  // A daemon that refuses a client says why before it closes: what it wrote is still there to read.
-  if (!sent && sent.error().kind != Kind::disconnected) return sent.error();
+  const CallResult<std::string> started = start(method, params, deadline, descriptor);
+  if (!started) return started.error();
+  const std::string& id = *started;
   for (;;) {
     CallResult<Answer> read = read_answer(deadline);
     if (!read) return read.error();
@@ -112,6 +111,22 @@ CallResult<std::shared_ptr<nlohmann::json>> Client::call(std::string_view method
     if (answer.id != id && answer.id != "null") continue;
     if (answer.error) return refusal(*answer.error);
     return std::move(answer.value);
+  }
+}
+
+CallResult<std::string> Client::start(std::string_view method, const nlohmann::json& params,
+                                      TimePoint deadline, int descriptor) {
+  std::string id = std::to_string(++last_id_);
+  const CallResult<void> sent = send_line(encode_request(id, method, params) + "\n", deadline, descriptor);
+  // A daemon that refuses a client says why before it closes: what it wrote is still there to read.
+  if (!sent && sent.error().kind != Kind::disconnected) return sent.error();
+  return id;
+}
+
+CallResult<Answer> Client::next_answer(TimePoint deadline) {
+  for (;;) {
+    CallResult<Answer> read = read_answer(deadline);
+    if (!read || read->method.empty()) return read;
   }
 }
 

@@ -48,6 +48,20 @@ class Client {
                                                                  const nlohmann::json& params,
                                                                  base::TimePoint deadline,
                                                                  int descriptor = -1);
+  // Sends a request without waiting; answers come by next_answer(), in any order. Gives its ID.
+  [[nodiscard]] CallResult<std::string> start(std::string_view method, const nlohmann::json& params,
+                                              base::TimePoint deadline, int descriptor = -1);
+  // Notifications are dropped.
+  [[nodiscard]] CallResult<Answer> next_answer(base::TimePoint deadline);
+  // Readable when there may be an answer.
+  [[nodiscard]] int socket() const { return socket_.get(); }
+  // After a call that made the connection a byte stream: the socket, and what has come already.
+  struct Stream {
+    base::Descriptor socket;  // not blocking
+    std::string early;
+  };
+  [[nodiscard]] Stream release() && { return {std::move(socket_), std::move(input_)}; }
+
   // The next notification, from those kept or from the socket.
   [[nodiscard]] CallResult<Notification> next(base::TimePoint deadline);
 

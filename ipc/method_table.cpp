@@ -176,6 +176,11 @@ void MethodTable::call(std::string_view name, Request request, Responder respond
   }
 }
 
+bool MethodTable::upgrades(std::string_view name) const {
+  const Method* method = find(name);
+  return method != nullptr && method->upgrades;
+}
+
 json MethodTable::discover() const { return open_rpc_document(title_, version_, methods_, details_); }
 
 const Method* MethodTable::find(std::string_view name) const {

@@ -59,6 +59,9 @@ struct Method {
   std::string result;               // what the result object is
   std::vector<ResultField> fields;  // what stands in it; unknown keys may appear
   Handler handler;
+  // Without a descriptor beside it, it makes its connection a byte stream (Outlet::hand_over): it has to be
+  // the only call there, and after an error the connection is closed, for what follows is no request.
+  bool upgrades = false;
 };
 
 // What there is to say of methods beyond their rows, for programs that read rpc.discover. Shapes are written
@@ -109,6 +112,8 @@ class MethodTable {
   // Checks name, tier and parameters, then runs the handler; a failed check or a throwing handler is answered
   // here.
   void call(std::string_view method, Request request, Responder responder) const;
+
+  [[nodiscard]] bool upgrades(std::string_view method) const;
 
   // The OpenRPC 1.2.6 document.
   [[nodiscard]] nlohmann::json discover() const;

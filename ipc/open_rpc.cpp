@@ -98,7 +98,8 @@ json describe_method(const Method& method, const MethodShape* shape) {
               {"params", describe_params(method, shape)},
               {"result", describe_result(method, shape)},
               {"errors", json::array()},
-              {"x-tier", to_string(method.tier)}};
+              {"x-tier", to_string(method.tier)},
+              {"x-upgrades", method.upgrades}};
   json& errors = out["errors"];
   for (const ErrorCode code : kCommon) errors.push_back(error_reference(reason_of(code)));
   if (shape == nullptr) return out;

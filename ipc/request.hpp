@@ -14,6 +14,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <sys/types.h>
 
+#include "base/bytes.hpp"
 #include "base/descriptor.hpp"
 #include "ipc/errors.hpp"
 
@@ -46,6 +47,14 @@ class Outlet {
   // A connection with a subscription may be idle for ever. Calls are counted; each hold needs its release.
   virtual void hold() = 0;
   virtual void release() = 0;
+
+  // For methods that upgrade (Method::upgrades), before their answer: once that is written, the connection
+  // leaves the server and is `taken`'s, with what had come behind the request. Without a socket where it
+  // closed first. Called once, on the server's thread.
+  using Taken = std::function<void(base::Descriptor socket, base::Bytes early)>;
+  virtual void hand_over(Taken taken) { taken({}, {}); }
+  // Runs when the connection closes without having been handed over.
+  virtual void when_gone(std::function<void()>) {}
 };
 
 class Request {

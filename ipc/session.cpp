@@ -11,6 +11,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "base/await.hpp"
@@ -55,7 +56,13 @@ asio::awaitable<void> Session::run_reader(std::shared_ptr<Session> self) {
   while (self->state_ == State::open) {
     self->handle_lines();
     if (self->state_ != State::open) break;
-    if (!self->may_read()) {
+    if (self->upgrading_) {
+      // Nothing is read; a client that goes is noticed.
+      co_await self->socket_.async_wait(Socket::wait_error, kAwait);
+      if (self->state_ != State::open) break;
+      if (self->hung_up()) self->close();
+      if (self->state_ == State::open) co_await self->readable_.async_wait(kAwait);
+    } else if (!self->may_read()) {
       co_await self->readable_.async_wait(kAwait);
       continue;
     }
@@ -72,7 +79,7 @@ asio::awaitable<void> Session::run_reader(std::shared_ptr<Session> self) {
 }
 
 bool Session::may_read() const {
-  return outstanding_ < options_.max_outstanding && output_bytes_ <= options_.soft_output;
+  return !upgrading_ && outstanding_ < options_.max_outstanding && output_bytes_ <= options_.soft_output;
 }
 
 Session::Received Session::receive() {
@@ -160,10 +167,59 @@ void Session::start_call(Call call, std::shared_ptr<Batch> batch, base::Descript
       if (const auto self = weak.lock()) self->answered(batch, std::move(text));
     });
   };
+  const bool in_batch = batch != nullptr;
+  std::optional<ApiError> problem;
+  if (!call.error && !descriptor && methods_.upgrades(call.method)) {
+    problem = upgrade_problem(call, in_batch);
+    upgrading_ = !problem;
+  }
   Responder responder(std::move(call.id), std::move(deliver));
   if (call.error) return responder.error(*call.error);
+  if (problem) {
+    responder.error(*problem);
+    // What follows is meant for a stream.
+    return in_batch ? void() : finish();
+  }
   Request request(std::move(*call.params), client_, weak_from_this(), std::move(descriptor));
   methods_.call(call.method, std::move(request), std::move(responder));
+}
+
+std::optional<ApiError> Session::upgrade_problem(const Call& call, bool batch) const {
+  std::string_view why;
+  if (batch) why = "it cannot stand in a batch";
+  if (call.id.empty()) why = "it needs an id";
+  if (outstanding_ > 1) why = "other requests of this connection are not answered yet";
+  if (holds_ > 0) why = "this connection has a subscription";
+  if (why.empty()) return std::nullopt;
+  return ApiError(ErrorCode::invalid_request, call.method + " makes its connection a byte stream: " +
+                                                  std::string(why) + "; use a connection of its own");
+}
+
+// A client that only ended its sending side is still there.
+bool Session::hung_up() {
+  pollfd entry{socket_.native_handle(), 0, 0};
+  return ::poll(&entry, 1, 0) > 0 && (entry.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
+}
+
+void Session::hand_over(Taken taken) {
+  if (state_ == State::closed) return taken({}, {});
+  taken_ = std::move(taken);
+}
+
+void Session::when_gone(std::function<void()> gone) {
+  if (state_ == State::closed) return gone();
+  gone_.push_back(std::move(gone));
+}
+
+// The socket goes to whom it was promised to; nothing is left for this session to do.
+void Session::leave() {
+  state_ = State::closed;
+  const Taken taken = std::exchange(taken_, nullptr);
+  const base::ByteView early = base::as_bytes(input_);
+  gone_.clear();
+  readable_.cancel();
+  watchdog_.cancel();
+  taken(base::Descriptor(socket_.release()), base::Bytes(early.begin(), early.end()));
 }
 
 void Session::answered(const std::shared_ptr<Batch>& batch, std::string answer) {
@@ -171,6 +227,7 @@ void Session::answered(const std::shared_ptr<Batch>& batch, std::string answer) 
   last_activity_ = Clock::now();
   if (!batch) {
     if (!answer.empty()) enqueue(std::move(answer));
+    if (upgrading_ && !taken_) finish();
   } else {
     if (!answer.empty()) batch->answers.append(batch->answers.empty() ? "[" : ",").append(answer);
     if (--batch->waiting == 0 && !batch->answers.empty()) enqueue(std::move(batch->answers) + "]");
@@ -207,6 +264,7 @@ void Session::reject_http() {
 asio::awaitable<void> Session::run_writer(std::shared_ptr<Session> self) {
   while (self->state_ != State::closed) {
     if (self->output_.empty()) {
+      if (self->taken_ && self->outstanding_ == 0) co_return self->leave();
       if (self->state_ == State::finishing && self->outstanding_ == 0) break;
       co_await self->writable_.async_wait(kAwait);
       continue;
@@ -319,6 +377,8 @@ void Session::close() {
   readable_.cancel();
   writable_.cancel();
   watchdog_.cancel();
+  if (const Taken taken = std::exchange(taken_, nullptr)) taken({}, {});
+  for (const auto& gone : std::exchange(gone_, {})) gone();
 }
 
 }  // namespace p2pd::ipc

@@ -2,6 +2,7 @@
 // notifications. Private to ipc/. Shared by its three coroutines (reader, writer, watchdog), and held weakly
 // by the Responders and subscriptions of its client, which may outlive it: hence shared_ptr. Server's thread.
 //
+//   open --(an upgrade's answer is written)--> handed over: the socket is another's
 //   open --(end of input, a broken limit, stop)--> finishing --(nothing outstanding, all written)--> closed
 //     +------------(write error, output over the hard limit, idle)------------------------------------^
 #pragma once
@@ -10,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -43,6 +45,8 @@ class Session final : public Outlet, public std::enable_shared_from_this<Session
   void notify_last(std::string_view method, const nlohmann::json& params) override;
   void hold() override;
   void release() override;
+  void hand_over(Taken taken) override;
+  void when_gone(std::function<void()> gone) override;
 
  private:
   enum class State { open, finishing, closed };
@@ -61,6 +65,10 @@ class Session final : public Outlet, public std::enable_shared_from_this<Session
   void handle_line(std::string_view line, base::Descriptor descriptor);
   void start_call(Call call, std::shared_ptr<Batch> batch, base::Descriptor descriptor);
   void answered(const std::shared_ptr<Batch>& batch, std::string answer);
+  // Why this call cannot make the connection a byte stream.
+  [[nodiscard]] std::optional<ApiError> upgrade_problem(const Call& call, bool batch) const;
+  [[nodiscard]] bool hung_up();
+  void leave();
   void end_of_input();
   // One error about the connection, then finish().
   void reject(const ApiError& error);
@@ -91,6 +99,10 @@ class Session final : public Outlet, public std::enable_shared_from_this<Session
 
   std::size_t outstanding_ = 0;
   std::size_t holds_ = 0;
+
+  bool upgrading_ = false;  // the one call that is outstanding: nothing behind it is a request
+  Taken taken_;
+  std::vector<std::function<void()>> gone_;
 
   // Never expire by themselves: cancelled to wake the coroutine that waits.
   boost::asio::steady_timer readable_;
