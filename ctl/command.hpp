@@ -36,12 +36,15 @@ CtlResult<ExitCode> run_completion(Context& context, const Arguments& arguments)
 CtlResult<ExitCode> run_connect(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_disconnect(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_doctor(Context& context, const Arguments& arguments);
+CtlResult<ExitCode> run_expose(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_file(Context& context, const Arguments& arguments);
+CtlResult<ExitCode> run_forward(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_help(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_history(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_id(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_invite(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_log_level(Context& context, const Arguments& arguments);
+CtlResult<ExitCode> run_nc(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_netcheck(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_outbox(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_peer(Context& context, const Arguments& arguments);
@@ -51,7 +54,9 @@ CtlResult<ExitCode> run_reload(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_send(Context& context, const Arguments& arguments);
 // `send P --file PATH`; command_message.cpp's run_send comes here.
 CtlResult<ExitCode> run_send_file(Context& context, const Arguments& arguments);
+CtlResult<ExitCode> run_services(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_status(Context& context, const Arguments& arguments);
+CtlResult<ExitCode> run_unexpose(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_version(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_wait(Context& context, const Arguments& arguments);
 CtlResult<ExitCode> run_watch(Context& context, const Arguments& arguments);

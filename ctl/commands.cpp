@@ -46,6 +46,8 @@ constexpr std::array kBundleOptions{
     Option{"--anonymize", "", "placeholders for IDs, names, addresses, hosts and paths"}};
 constexpr std::array kWatchOptions{Option{"--topic", "daemon|relay|peer|message|file|service|net",
                                           "events of this topic only; may be repeated", true}};
+constexpr std::array kExposeOptions{
+    Option{"--allow", "P", "a peer that may use it; nobody else may, and nobody without", true}};
 constexpr std::array kWaitOptions{Option{"--direct", "", "until the path is direct"}};
 
 constexpr std::array kCommands{
@@ -84,6 +86,28 @@ constexpr std::array kCommands{
     Command{"outbox", "[list | cancel ID]", "messages that are not delivered yet", {}, 0, 2, run_outbox},
     Command{"file", "[list [--all] | cancel ID]", "file transfers that are under way", kFileOptions, 0, 2,
             run_file},
+    Command{"expose", "SERVICE TARGET [--allow P]...",
+            "lets peers use a program of this machine, also after a restart; TARGET is tcp:HOST:PORT (an "
+            "address or localhost) or unix:PATH. Replaces what the service was before",
+            kExposeOptions, 2, 2, run_expose},
+    Command{"unexpose", "SERVICE", "ends a service and its streams", {}, 1, 1, run_unexpose},
+    Command{"services", "", "lists the services of this machine", {}, 0, 0, run_services},
+    Command{"nc",
+            "P SERVICE",
+            "connects standard input and output to a peer's service; made for ssh -o ProxyCommand='p2pctl nc "
+            "%h ssh'. Status 0: both ends have said all they had to say",
+            {},
+            2,
+            2,
+            run_nc},
+    Command{"forward",
+            "LOCAL P SERVICE",
+            "listens here and connects each client to a peer's service, until interrupted; LOCAL is PORT, "
+            "HOST:PORT or unix:PATH, on loopback unless a host is named. Prints where it listens",
+            {},
+            3,
+            3,
+            run_forward},
     Command{"ping", "P [-c N] [--until-direct]", "round trips to a peer, each with the path it took",
             kPingOptions, 1, 1, run_ping},
     Command{"netcheck",

@@ -124,14 +124,18 @@ ExitCode Context::done(const nlohmann::json& result, std::string_view sentence) 
 
 CtlResult<void> Context::connect() {
   if (client_) return {};
+  CtlResult<ipc::Client> client = connection();
+  if (!client) return client.error();
+  client_ = std::move(*client);
+  return {};
+}
+
+CtlResult<ipc::Client> Context::connection() {
   const std::vector<std::string> paths = socket_paths();
   std::string tried;
   for (const std::string& path : paths) {
     ipc::CallResult<ipc::Client> client = ipc::Client::connect(path);
-    if (client) {
-      client_ = std::move(*client);
-      return {};
-    }
+    if (client) return std::move(*client);
     if (client.error().kind == Kind::no_access)
       return Failure{ExitCode::not_permitted, escape_line(client.error().message) + ": " + way_in(path)};
     if (client.error().kind != Kind::no_daemon) return to_failure(client.error());

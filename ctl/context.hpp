@@ -52,6 +52,10 @@ class Context {
   // come first.
   [[nodiscard]] CtlResult<JsonPtr> call_waiting(std::string_view method, nlohmann::json params,
                                                 base::Duration wait);
+  // A connection of its own, for whoever speaks to the daemon in another way than by one call at a time.
+  [[nodiscard]] CtlResult<ipc::Client> connection();
+  // What a failure of such a connection means to the user.
+  [[nodiscard]] Failure explain(const ipc::CallError& error) const { return to_failure(error); }
   // The next event of any subscription; its params. At the deadline: a failure of the kind timeout.
   [[nodiscard]] CtlResult<JsonPtr> next_event(base::TimePoint deadline);
   // Events about one peer, or about all.

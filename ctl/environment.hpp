@@ -20,6 +20,9 @@ struct Environment {
   std::function<void(base::Duration)> pause;  // between pings
   std::string system_socket = "/run/p2pd/p2pd.sock";
   bool err_is_terminal = false;
+  // Below `in` and `out`, for commands that pass bytes on.
+  int in_descriptor = 0;
+  int out_descriptor = 1;
 };
 
 }  // namespace p2pd::ctl

@@ -107,6 +107,11 @@ constexpr ipc::NamedShape kShapes[] = {
      "boolean }], "
      "relays: [Relay], port_mapping: PortMapping }",
      "what the network does; null is what is not known"},
+    {"Service",
+     "{ service: string, target: string|null, allow: [{ id: PeerId, name: string }]|null, listening: count, "
+     "streams: count }",
+     "what peers may use; target and allow are null where programs listen"},
+    {"Stream", "{ stream: count, peer: PeerId, name: string, service: string }", "an open stream"},
     {"Event", "{ subscription: count, seq: 1.., time: Time, topic: Topic, type: string }",
      "the parameters of the notification `event`; further keys by topic and type"},
 };
@@ -150,6 +155,20 @@ constexpr ipc::EventShape kEvents[] = {
     {"file", "done", "Transfer", "it is over"},
     {"file", "failed", "Transfer", "it is over"},
     {"file", "cancelled", "Transfer", "it is over"},
+    {"service", "exposed", "{ service: string, target: string, allow: [PeerId] }",
+     "a service was exposed, or changed"},
+    {"service", "unexposed", "{ service: string }", "it is no more"},
+    {"service", "opened",
+     "{ stream: count, peer: PeerId, name: string|null, service: string, direction: in|out }",
+     "a stream is open"},
+    {"service", "closed",
+     "{ stream: count, peer: PeerId, name: string|null, service: string, direction: in|out, reason: string, "
+     "sent: count, received: count }",
+     "it is over"},
+    {"service", "refused",
+     "{ stream: count, peer: PeerId, name: string|null, service: string, direction: in|out, reason: string, "
+     "sent: count, received: count }",
+     "it did not open"},
 };
 
 }  // namespace

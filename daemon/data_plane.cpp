@@ -17,6 +17,7 @@ DataPlane::DataPlane(Config config)
       uplink_(config.to_relays),
       messages_(config.store, io_, std::move(config.news)),
       files_(config.files, config.control, io_.get_executor()),
+      streams_(io_, config.streams, config.control),
       observer_(config.observer, config.control),
       shared_{io_, std::move(config.ice), config.debug, uplink_, messages_, observer_},
       from_relays_(io_.get_executor(), kFromRelays, [this](RelayDatagram datagram) {
@@ -41,6 +42,7 @@ void DataPlane::relay_datagram(RelayDatagram datagram) {
 
 void DataPlane::add(peer::PeerConfig config) {
   config.files = &files_;
+  config.services = &streams_;
   const base::PeerId id = config.peer;
   nodes_.insert_or_assign(id, std::make_unique<PeerNode>(shared_, std::move(config)));
 }
@@ -74,6 +76,7 @@ void DataPlane::set_relay_online(bool online) {
 void DataPlane::stop(std::function<void()> done) {
   post([done = std::move(done)](DataPlane& plane) mutable {
     plane.stopped_ = std::move(done);
+    plane.streams_.stop();
     std::vector<base::PeerId> ids;
     ids.reserve(plane.nodes_.size());
     for (const auto& [id, node] : plane.nodes_) ids.push_back(id);

@@ -18,6 +18,7 @@
 #include "daemon/peer_node.hpp"
 #include "daemon/posted_observer.hpp"
 #include "daemon/relay_uplink.hpp"
+#include "daemon/stream_bridge.hpp"
 #include "store/store.hpp"
 
 namespace p2pd::daemon {
@@ -29,6 +30,7 @@ class DataPlane {
     bool debug = false;
     store::Store& store;
     FileBoard& files;
+    StreamNews& streams;
     MessageNews news;
     peer::PeerObserver& observer;  // called on `control`
     boost::asio::any_io_executor control;
@@ -51,6 +53,7 @@ class DataPlane {
   void add(peer::PeerConfig config);
   // Closes the peer's connection with `code` and forgets it.
   void remove(const base::PeerId& id, net::CloseCode code);
+  [[nodiscard]] StreamBridge& streams() { return streams_; }
   [[nodiscard]] PeerNode* find(const base::PeerId& id);
   void set_relay_online(bool online);
   void set_stun_servers(std::vector<proto::Endpoint> servers) {
@@ -76,6 +79,7 @@ class DataPlane {
   RelayUplink uplink_;
   MessageBridge messages_;
   FileBridge files_;
+  StreamBridge streams_;
   PostedObserver observer_;
   PeerNode::Shared shared_;
   base::Mailbox<RelayDatagram> from_relays_;

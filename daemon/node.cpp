@@ -88,6 +88,13 @@ Node::Node(asio::io_context& io, Options options, Sources sources, base::Descrip
                         std::string(proto::kPartialPrefix) + identity_->id().text().substr(0, 12) + "-",
                         options_.file_quota, options_.disk_reserve},
       io_, book_, *store_, *events_, file_worker_, static_cast<FilePeers&>(*this));
+  services_ = std::make_unique<ServiceBoard>(
+      io_,
+      ServiceBoard::Config{options_.socket.string(), [this] { return post_here(); },
+                           [this](const PeerId& peer, std::function<void(DataPlane&)> task) {
+                             plane_of(peer).post(std::move(task));
+                           }},
+      book_, *store_, *events_);
   to_relays_ = std::make_unique<base::Mailbox<RelayDatagram>>(
       io_.get_executor(), kToRelays, [this](const RelayDatagram& datagram) { hub_->send(datagram); });
   mapper_ = std::make_unique<net::PortMapper>(io_.get_executor(), net::PortMapperConfig());
@@ -113,6 +120,8 @@ Node::Node(asio::io_context& io, Options options, Sources sources, base::Descrip
   add_message_methods(methods_, *this);
   add_file_methods(methods_, *this);
   add_net_methods(methods_, *this);
+  add_service_methods(methods_, *this);
+  add_stream_methods(methods_, *this);
   events_->add_methods(methods_);
   if (debug_wanted()) add_debug_methods(methods_, *this);
   ipc::ServerOptions server;
@@ -135,6 +144,7 @@ void Node::make_planes() {
       .debug = debug_wanted(),
       .store = *store_,
       .files = *files_,
+      .streams = *services_,
       .news = {.delivered =
                    [this](const PeerId& id, const std::vector<store::OutboxRef>& messages) {
                      asio::post(io_, [this, id, messages] { board_->messages_delivered(id, messages); });
@@ -209,6 +219,10 @@ void Node::load_peers() {
   store_->load_transfers(post_here(), [this](Result<std::vector<store::TransferRow>> rows) {
     if (rows) return files_->load(std::move(*rows));
     base::log::error("store", "the file transfers cannot be read", {{"error", rows.error().message()}});
+  });
+  store_->load_services(post_here(), [this](Result<std::vector<store::ServiceRow>> rows) {
+    if (rows) return services_->load(std::move(*rows));
+    base::log::error("store", "the services cannot be read", {{"error", rows.error().message()}});
   });
   store_->outbox_counts(post_here(), [this](Result<std::vector<store::OutboxCount>> counts) {
     if (counts) {
@@ -322,6 +336,7 @@ void Node::peer_removed(const PeerId& id) {
   board_->forget(id);
   doctor_->forget(id);
   files_->forget(id);
+  services_->forget(id);
   plane_of(id).post([id](DataPlane& plane) { plane.remove(id, net::CloseCode::removed); });
 }
 
@@ -483,6 +498,7 @@ asio::awaitable<void> Node::stop_planes() {
 asio::awaitable<void> Node::stop() {
   base::log::info("daemon", "stopping");
   service_.stopping();
+  services_->stop();
   co_await server_->stop();
   co_await network_.stop();
   pairings_->stop();

@@ -30,6 +30,7 @@
 #include "daemon/relay_hub.hpp"
 #include "daemon/reload.hpp"
 #include "daemon/service.hpp"
+#include "daemon/service_board.hpp"
 #include "ipc/server.hpp"
 #include "net/network_watch.hpp"
 #include "net/port_mapper.hpp"
@@ -67,6 +68,7 @@ class Node final : private RelayHubEvents, private ipc::EventSource, private Fil
   [[nodiscard]] Pairings& pairings() { return *pairings_; }
   [[nodiscard]] store::Store& store() { return *store_; }
   [[nodiscard]] FileBoard& files() { return *files_; }
+  [[nodiscard]] ServiceBoard& services() { return *services_; }
   [[nodiscard]] NetChecker& net() { return *net_; }
   [[nodiscard]] const net::PortMapper& mapper() const { return *mapper_; }
   [[nodiscard]] Doctor& doctor() { return *doctor_; }
@@ -147,6 +149,7 @@ class Node final : private RelayHubEvents, private ipc::EventSource, private Fil
   std::unique_ptr<Pairings> pairings_;
   FileWorker file_worker_;
   std::unique_ptr<FileBoard> files_;
+  std::unique_ptr<ServiceBoard> services_;
   std::unique_ptr<base::Mailbox<RelayDatagram>> to_relays_;
   std::unique_ptr<net::PortMapper> mapper_;
   std::vector<std::unique_ptr<DataPlane>> planes_;

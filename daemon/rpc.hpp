@@ -3,6 +3,9 @@
 #pragma once
 
 #include <functional>
+#include <optional>
+#include <set>
+#include <string>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -22,6 +25,8 @@ void add_connect_methods(ipc::MethodTable& table, Node& node);
 void add_message_methods(ipc::MethodTable& table, Node& node);
 void add_file_methods(ipc::MethodTable& table, Node& node);
 void add_net_methods(ipc::MethodTable& table, Node& node);
+void add_service_methods(ipc::MethodTable& table, Node& node);
+void add_stream_methods(ipc::MethodTable& table, Node& node);
 // Only under P2PD_DEBUG.
 void add_debug_methods(ipc::MethodTable& table, Node& node);
 
@@ -33,6 +38,12 @@ void status_snapshot(Node& node, std::function<void(const nlohmann::json&)> done
 [[nodiscard]] nlohmann::json peer_json(Node& node, const base::PeerId& id, const peer::PeerStatus& status);
 // The peer that the parameter `peer` names, or nothing after answering the error.
 [[nodiscard]] const KnownPeer* named_peer(Node& node, const ipc::Request& request, ipc::Responder& responder);
+// The peers that the parameter `name`, a list, names; nothing after answering the error.
+[[nodiscard]] std::optional<std::set<base::PeerId>> named_peers(Node& node, const ipc::Request& request,
+                                                                std::string_view name,
+                                                                ipc::Responder& responder);
+// The parameter `service`, or nothing after answering the error.
+[[nodiscard]] std::optional<std::string> service_name(const ipc::Request& request, ipc::Responder& responder);
 // The parameter every method on a peer has.
 [[nodiscard]] ipc::Param peer_param();
 // Answers a failure of the store.

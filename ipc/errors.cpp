@@ -42,6 +42,8 @@ constexpr std::array kRows{
     Row{ErrorCode::ticket_revoked, "ticket_revoked"},
     Row{ErrorCode::own_ticket, "own_ticket"},
     Row{ErrorCode::invalid_config, "invalid_config"},
+    Row{ErrorCode::no_such_service, "no_such_service"},
+    Row{ErrorCode::peer_restarted, "peer_restarted"},
 };
 
 constexpr auto kCodes = [] {

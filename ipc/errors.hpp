@@ -42,6 +42,8 @@ enum class ErrorCode : int {
   ticket_revoked = 1023,
   own_ticket = 1024,
   invalid_config = 1025,
+  no_such_service = 1026,
+  peer_restarted = 1027,
 };
 
 // The code's word ("unknown_peer"); "unknown" for a number that is not in the list, as a newer daemon may

@@ -1,8 +1,10 @@
 """rpc.discover against everything: the document itself, docs/api.md, the shipped file, and the answers of running daemons."""
+import concurrent.futures
 import json
 import os
 import pathlib
 import re
+import socket
 import tempfile
 
 import harness
@@ -102,7 +104,7 @@ class OpenRpc(LabCase):
         self.assertEqual(set(described), {(topic, kind) for topic, kinds in rows for kind in re.findall(r"`(\w+)`", kinds)})
         listener = Connection(alice)
         self.addCleanup(listener.close)
-        listener.call("events.subscribe", {"topics": ["daemon", "relay", "peer", "message", "file", "net"]})
+        listener.call("events.subscribe", {"topics": ["daemon", "relay", "peer", "message", "file", "service", "net"]})
         path = self.lab.folder / "some.file"
         path.write_bytes(b"x" * 100_000)
         seen = set()
@@ -123,6 +125,12 @@ class OpenRpc(LabCase):
         hear(("message", "delivered"))
         bob.ctl("send", "alice", "hello")
         hear(("message", "received"))
+        alice.ctl("expose", "some.service", "tcp:127.0.0.1:9")
+        hear(("service", "exposed"))
+        bob.ctl("nc", "alice", "some.service", check=False)
+        hear(("service", "refused"))
+        alice.ctl("unexpose", "some.service")
+        hear(("service", "unexposed"))
         alice.ctl("netcheck")
         hear(("net", "report"))
         alice.ctl("reload")
@@ -146,7 +154,11 @@ class OpenRpc(LabCase):
             for param in method["params"]:
                 for value in outside(param["schema"], self.document):
                     with self.subTest(method=name, param=param["name"], value=value):
-                        answer = self.connection(alice).call(name, {**example, param["name"]: value})
+                        # After an error these close the connection: what follows would be a stream's bytes.
+                        asked = Connection(alice) if method["x-upgrades"] else self.connection(alice)
+                        answer = asked.call(name, {**example, param["name"]: value})
+                        if method["x-upgrades"]:
+                            asked.close()
                         self.assertEqual(answer.get("error", answer)["data"]["reason"], "invalid_params", answer)
                         self.assertIn(param["name"], answer["error"]["message"])
                         tried.add(type(value))
@@ -217,10 +229,35 @@ class OpenRpc(LabCase):
         call(carol, "invite.accept", ticket=ticket, timeout_ms=60_000)
         call(carol, "invite.accept", refused="ticket_altered", ticket="p2pd1nonsense")
         call(alice, "invite.list")
+        self.streams(alice, bob, call)
         call(alice, "peer.disconnect", peer="bob")
         call(alice, "peer.remove", peer="dave")
         self.events(alice, called)
         self.assertEqual(called, set(methods), "methods that this test forgot")
+
+    def streams(self, alice, bob, call):
+        call(bob, "service.expose", service="closed", target="tcp:127.0.0.1:9")
+        call(bob, "service.list")
+        call(bob, "service.expose", refused="unknown_peer", service="x", target="tcp:127.0.0.1:9", allow=["eve"])
+        call(bob, "service.unexpose", service="closed")
+        call(bob, "service.unexpose", refused="not_found", service="closed")
+        listening = Connection(bob)
+        self.addCleanup(listening.close)
+        self.connections[bob], kept = listening, self.connections[bob]
+        # Its answer comes when there is a stream: the two are asked side by side.
+        with concurrent.futures.ThreadPoolExecutor() as side:
+            heard = side.submit(call, bob, "stream.listen", service="chat", allow=["alice"])
+            harness.until(lambda: bob.json("services")["services"], "the listener")
+            near, far = socket.socketpair()
+            with near, far:
+                stream = call(alice, "stream.open", peer="bob", service="chat", timeout_ms=30_000, descriptor=far.fileno())
+                far.close()
+                self.assertEqual(heard.result()["name"], "alice")
+                call(alice, "stream.wait", refused="timeout", stream=stream["stream"], timeout_ms=0)
+        listening.close()
+        call(alice, "stream.wait", stream=stream["stream"], timeout_ms=60_000)
+        call(alice, "stream.wait", refused="not_found", stream=stream["stream"] + 1)
+        self.connections[bob] = kept
 
     def events(self, daemon, called):
         connection = self.connection(daemon)

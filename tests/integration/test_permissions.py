@@ -110,18 +110,23 @@ class Permissions(LabCase):
 
     def test_every_method_with_every_tier(self):
         daemon = self.three_tiers()
-        methods = {m["name"]: m["x-tier"] for m in daemon.json("call", "rpc.discover")["methods"]}
+        described = daemon.json("call", "rpc.discover")["methods"]
+        methods = {m["name"]: m["x-tier"] for m in described}
+        # After an error these close the connection: what follows would be a stream's bytes.
+        last = {m["name"] for m in described if m["x-upgrades"]}
         documented = dict(re.findall(r"^### (\w+\.\w+) `.*` \((\w+)\)$", DOCUMENT.read_text(), re.MULTILINE))
         self.assertEqual(methods, documented, "the table and docs/api.md say different things")
         self.assertEqual(set(methods.values()), set(TIERS))
-        clients = {"read": self.client(daemon, READER), "operate": self.client(daemon, STRANGER, groups=[7, OPERATORS]),
-                   "admin": self.client(daemon, STRANGER, ADMINS)}
-        for tier, client in clients.items():
+        makers = {"read": lambda: self.client(daemon, READER),
+                  "operate": lambda: self.client(daemon, STRANGER, groups=[7, OPERATORS]),
+                  "admin": lambda: self.client(daemon, STRANGER, ADMINS)}
+        for tier, make in makers.items():
+            client = make()
             self.assertEqual(client.tier(), tier)
             for method, needed in methods.items():
                 with self.subTest(method=method, tier=tier):
                     # Who may call it is asked before what it is given, so nothing is done either way.
-                    error = client.call(method, no_such_parameter=1)["error"]
+                    error = (make() if method in last else client).call(method, no_such_parameter=1)["error"]
                     if TIERS.index(tier) >= TIERS.index(needed):
                         self.assertEqual(error["code"], INVALID_PARAMS, error)
                     else:
