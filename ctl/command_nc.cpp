@@ -45,7 +45,9 @@ class Pump {
   }
 
  private:
-  enum { kIn, kOut, kSocket };
+  static constexpr std::size_t kIn = 0;
+  static constexpr std::size_t kOut = 1;
+  static constexpr std::size_t kSocket = 2;
 
   // poll() looks past negative ones.
   bool step() {

@@ -1,12 +1,18 @@
 """Streams to services of peers: bytes, their ends and what goes wrong, through real daemons, programs and sockets."""
+import asyncio
 import contextlib
 import ctypes
 import hashlib
+import http.server
 import json
+import os
+import resource
+import shutil
 import signal
 import socket
 import subprocess
 import threading
+import unittest
 
 import harness
 from case import LabCase, main
@@ -37,6 +43,12 @@ def loopback_socket(host):
     thread.start()
     thread.join()
     return made[0]
+
+
+def is_root():
+    """Of the machine, not only of a user namespace: sshd changes to other users."""
+    with open("/proc/self/uid_map", encoding="ascii") as ranges:
+        return os.geteuid() == 0 and int(ranges.read().split()[2]) > 1000
 
 
 class Server:
@@ -279,17 +291,34 @@ class Streams(LabCase):
         self.assertEqual(heard["bob"], expected(b"alice"))
 
     def test_many_clients_through_forward(self):
+        count = int(os.environ.get("P2PD_STREAM_CLIENTS", "100"))
+        size = MIB if count > 100 else MIB // 16
+        resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
         alice, bob, _ = self.pair()
         bob.ctl("expose", "echo", Server(self, bob.host).target, "--allow", "alice")
         process, port = self.forward(alice, "0", "bob", "echo")
         self.says_no(alice, 1, "another program does already", "forward", str(port), "bob", "echo")
-        connections = [self.dial(port) for _ in range(100)]
-        for number, connection in enumerate(connections):
-            connection.sendall(number.to_bytes(2, "big") * 32 * 1024)
-            connection.shutdown(socket.SHUT_WR)
-        for number, connection in enumerate(connections):
-            with connection.makefile("rb") as file:
-                self.assertEqual(file.read(), number.to_bytes(2, "big") * 32 * 1024)
+        # One of them never reads: it is nobody else's business.
+        stalled = self.dial(port)
+        stalled.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                stalled.send(bytes(MIB))
+
+        async def client(number):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            sent = hashlib.shake_256(number.to_bytes(4, "big")).digest(size)
+            writer.write(sent)
+            writer.write_eof()
+            heard = await reader.read()
+            writer.close()
+            return hashlib.sha256(heard).digest() == hashlib.sha256(sent).digest()
+
+        async def clients():
+            return await asyncio.gather(*(client(number) for number in range(count)))
+
+        self.assertEqual(asyncio.run(clients()), [True] * count)
+        stalled.close()
         # What it has opened ends with it.
         last = self.dial(port)
         last.sendall(b"x")
@@ -298,6 +327,82 @@ class Streams(LabCase):
         process.wait()
         with contextlib.suppress(ConnectionResetError):
             self.assertEqual(last.recv(1), b"")
+
+    def test_a_web_server_under_load(self):
+        alice, bob, _ = self.pair()
+        body = hashlib.shake_256(b"page").digest(200_000)
+
+        class Page(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page, bind_and_activate=False)
+        server.socket.close()
+        server.socket = loopback_socket(bob.host)
+        server.daemon_threads = True
+        server.server_bind()
+        server.server_activate()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        bob.ctl("expose", "web", f"tcp:127.0.0.1:{server.server_address[1]}", "--allow", "alice")
+        _, port = self.forward(alice, "0", "bob", "web")
+        folder = self.lab.folder / "pages"
+        folder.mkdir()
+        subprocess.run(["curl", "--no-progress-meter", "--fail", "--parallel", "--parallel-immediate", "--parallel-max", "20",
+                        "--output", f"{folder}/#1", f"http://127.0.0.1:{port}/[1-200]"], check=True,
+                       timeout=4 * harness.DEADLINE)
+        pages = list(folder.iterdir())
+        self.assertEqual(len(pages), 200)
+        for page in pages:
+            self.assertEqual(page.read_bytes(), body)
+
+    @unittest.skipUnless(shutil.which("sshd", path="/usr/sbin:/usr/bin") and is_root(), "needs sshd, and to be root")
+    def test_ssh_through_nc(self):
+        alice, bob, _ = self.pair()
+        folder = self.lab.folder / "ssh"
+        folder.mkdir(mode=0o700)
+        for key in ("host", "user"):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True)
+        (folder / "known").write_text("bob " + (folder / "host.pub").read_text())
+        os.makedirs("/run/sshd", exist_ok=True)
+        port = loopback_socket(bob.host)
+        port.bind(("127.0.0.1", 0))
+        number = port.getsockname()[1]
+        port.close()
+        (folder / "config").write_text(
+            f"ListenAddress 127.0.0.1:{number}\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/user.pub\n"
+            "PidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin prohibit-password\nPasswordAuthentication no\n")
+        with open(self.lab.folder / "sshd.log", "wb") as log:
+            daemon = bob.host.start(["/usr/sbin/sshd", "-D", "-e", "-f", str(folder / "config")], log)
+        self.addCleanup(daemon.wait)
+        self.addCleanup(daemon.terminate)
+        harness.until(lambda: "Server listening" in (self.lab.folder / "sshd.log").read_text(), "sshd")
+        bob.ctl("expose", "ssh", f"tcp:127.0.0.1:{number}", "--allow", "alice")
+
+        def ssh(command, data=b""):
+            return subprocess.run(["ssh", "-F", "none", "-i", str(folder / "user"), "-o", "BatchMode=yes",
+                                   "-o", f"UserKnownHostsFile={folder}/known", "-o", "StrictHostKeyChecking=yes",
+                                   "-o", f"ProxyCommand={self.lab.build}/p2pctl nc %h ssh", "root@bob", command],
+                                  env=alice.environment, input=data, capture_output=True, timeout=harness.DEADLINE)
+
+        text = hashlib.shake_256(b"ssh").digest(4 * MIB)
+        done = ssh("cat", text)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(hashlib.sha256(done.stdout).digest(), hashlib.sha256(text).digest())
+        self.assertEqual(ssh("exit 7").returncode, 7)
+        bob.ctl("unexpose", "ssh")
+        done = ssh("true")
+        self.assertEqual(done.returncode, 255)
+        self.assertIn(b"does not permit", done.stderr)
 
     def test_a_unix_listener(self):
         alice, bob, _ = self.pair()
