@@ -176,6 +176,10 @@ void ServiceBoard::incoming_listened(Listened& listened, Stream& stream) {
   if (!listeners.empty() || !admits(listened.allow, peer)) {
     return refuse(stream.view, ServiceRefusal::not_permitted);
   }
+  std::erase_if(listened.backlog, [&](StreamNumber waiting) {
+    const auto known = streams_.find(waiting);
+    return known == streams_.end() || known->second.view.outcome;
+  });
   if (listened.backlog.size() >= kBacklog) return refuse(stream.view, ServiceRefusal::busy);
   listened.backlog.push_back(stream.view.number);
   start_linger(stream.view.service, listened);

@@ -221,6 +221,44 @@ TEST(QuicStreams, StopTheWriterOfAStreamThatWasReset) {
   EXPECT_EQ(pair.client.connection->unacknowledged(id), 0u);
 }
 
+TEST(QuicStreams, StopOneDirectionAndCarryTheOther) {
+  QuicPair pair;
+  ASSERT_TRUE(pair.connect());
+  const StreamId id = pair.client.connection->open_stream().value();
+  pair.server.events.hold = [](StreamId) { return true; };
+  pair.client.connection->write(id, big(1'000'000));  // more than the window: it waits
+  pair.run(1s);
+  EXPECT_GT(pair.client.connection->unsent(id), 0u);
+  pair.server.connection->stop_reading(id, CloseCode::cancelled);
+  pair.flush(pair.server);
+  pair.run(1s);
+  EXPECT_TRUE(pair.client.events.streams[id].stopped);
+  EXPECT_EQ(pair.client.connection->unsent(id), 0u);
+  EXPECT_FALSE(pair.client.events.streams[id].reset);
+  pair.server.connection->write(id, base::as_bytes("still here"));
+  pair.server.connection->finish(id);
+  pair.run(1s);
+  EXPECT_EQ(base::as_text(pair.client.events.streams[id].data), "still here");
+  EXPECT_TRUE(pair.client.events.streams[id].fin);
+  EXPECT_TRUE(pair.client.events.streams[id].closed);
+}
+
+TEST(QuicStreams, GrowTheirWindowsOnlyAsFarAsAllOfThemMay) {
+  QuicPair pair;
+  pair.network.delay = 100ms;
+  pair.server.config.window_growth = 100'000;
+  ASSERT_TRUE(pair.connect());
+  const StreamId id = pair.client.connection->open_stream().value();
+  pair.client.connection->write(id, big(20'000'000));
+  ASSERT_TRUE(pair.run_until([&] { return pair.server.events.streams[id].data.size() > 5'000'000; }, 60s));
+  pair.server.events.hold = [](StreamId) { return true; };
+  const std::size_t before = pair.server.events.streams[id].data.size();
+  pair.run(10s);
+  const std::size_t held = pair.server.events.streams[id].data.size() - before;
+  EXPECT_GT(held, 0u);
+  EXPECT_LE(held, pair.server.config.stream_window + 100'000);
+}
+
 TEST(QuicStreams, StayQuietAfterTheirReset) {
   QuicPair pair;
   ASSERT_TRUE(pair.connect());
