@@ -72,7 +72,9 @@ void print_port_mapping(Context& context, const json& mapping) {
   if (!mapping.is_object()) return;
   context.out() << "\nport mapping  ";
   if (member(mapping, "protocol").is_string()) {
-    context.out() << fmt::format("{} at {}\n", field(mapping, "protocol"), field(mapping, "gateway"));
+    const json& reached = member(mapping, "reached");
+    context.out() << fmt::format("{} at {}{}\n", field(mapping, "protocol"), field(mapping, "gateway"),
+                                 reached == true ? ", reached from outside" : "");
   } else {
     const bool why = member(mapping, "error").is_string();
     context.out() << field(mapping, "state") << (why ? ": " + field(mapping, "error") : "") << "\n";

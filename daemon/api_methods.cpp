@@ -14,7 +14,8 @@ constexpr ipc::MethodShape kMethods[] = {
     {"daemon.status", "{}", "Status", "", "{}",
      R"({"peer_id":"bcdefghijklmnopqrstuvwxyz234567abcdefghijklmnopqraba","version":"0.1.0",
          "relay":{"url":"wss://relay.example","state":"online","rtt_ms":12.3},"relays":[],
-         "port_mapping":{"state":"off","protocol":null,"gateway":null,"external":null,"mappings":0,"error":null},
+         "port_mapping":{"state":"off","protocol":null,"gateway":null,"external":null,"mappings":0,"reached":null,
+         "error":null},
          "peers":[]})"},
     {"daemon.config", "{}", "{ options: <string|[string]|null>, files: [string], live: [string] }", "", "{}",
      R"({"options":{"relay":["wss://relay.example"],"relay-token-file":null,"direct":"on"},
@@ -80,7 +81,8 @@ constexpr ipc::MethodShape kMethods[] = {
          "ipv6":{"address":false,"udp":null,"outside":null,"nat":"unknown","mapping":null,"filtering":null,
          "port_preservation":null,"allocation":null,"allocation_step":null,"hairpin":null,"path_mtu":null},
          "stun":[],"relays":[],
-         "port_mapping":{"state":"off","protocol":null,"gateway":null,"external":null,"mappings":0,"error":null}})"},
+         "port_mapping":{"state":"off","protocol":null,"gateway":null,"external":null,"mappings":0,"reached":null,
+         "error":null}})"},
     {"invite.create", "{ expires_ms?: 1000..2592000000 }",
      "{ ticket: string, relays: [string], id: string, name: string|null, state: open, created: Time, "
      "expires: Time, "

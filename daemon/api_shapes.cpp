@@ -28,7 +28,7 @@ constexpr ipc::NamedShape kShapes[] = {
      "a relay session; configured, home and error are missing where there is none at all"},
     {"PortMapping",
      "{ state: off|finding|none|mapping, protocol: string|null, gateway: string|null, external: string|null, "
-     "mappings: count, error: string|null }",
+     "mappings: count, reached: boolean|null, error: string|null }",
      "what the gateway does for peers"},
     {"Peer",
      "{ id: PeerId, name: string, relays: [string], direct: on|off, files: accept|refuse, wanted: boolean }",

@@ -462,6 +462,7 @@ asio::awaitable<void> Node::resolve_stun(std::uint64_t round) {
     TurnAddresses turn = co_await look_up_turn(options_.turn, options_.turn_secret);
     if (round != resolve_round_) co_return;
     missing = found.missing || turn.missing;
+    mapper_->set_stun_servers(found.servers);
     for (auto& plane : planes_) {
       plane->post([stun = found.servers, turn = turn.servers](DataPlane& here) {
         here.set_stun_servers(stun);

@@ -123,6 +123,8 @@ json to_json(const net::PortMapperStatus& mapper) {
           {"gateway", text_or_null(mapper.gateway)},
           {"external", text_or_null(mapper.external)},
           {"mappings", mapper.mappings},
+          {"reached",
+           mapper.reached == proto::Finding::unknown ? json() : json(mapper.reached == proto::Finding::yes)},
           {"error", text_or_null(mapper.error)}};
 }
 

@@ -81,6 +81,7 @@ class PortMapper::Impl : public std::enable_shared_from_this<Impl> {
   void start() { tasks_.spawn("port mapper", run()); }
   void set_enabled(bool enabled);
   void network_changed();
+  void set_stun_servers(std::vector<Endpoint> servers);
   void add(Id id, const Endpoint& internal, asio::any_io_executor executor, Told told);
   void remove(Id id);
   asio::awaitable<void> stop();
@@ -111,6 +112,8 @@ class PortMapper::Impl : public std::enable_shared_from_this<Impl> {
   asio::awaitable<void> run();
   asio::awaitable<void> work();
   asio::awaitable<void> find();
+  asio::awaitable<void> prove();
+  asio::awaitable<proto::Finding> is_reached(StunSocket& mapped, Endpoint external);
   asio::awaitable<void> renew(Id id);
   asio::awaitable<Result<MappedPort>> ask_anew(proto::PortMappingRequest request,
                                                std::optional<Endpoint> external);
@@ -122,6 +125,7 @@ class PortMapper::Impl : public std::enable_shared_from_this<Impl> {
   void tell(Entry& entry, std::optional<Endpoint> external);
   void tell_all_none();
   void refresh_status();
+  [[nodiscard]] bool may_prove() const { return protocol_ && to_prove_ && !stun_servers_.empty(); }
   [[nodiscard]] std::optional<Id> due_entry(TimePoint now) const;
   [[nodiscard]] TimePoint next_due() const;
   [[nodiscard]] proto::PortMappingRequest request_of(const Entry& entry) const;
@@ -140,6 +144,8 @@ class PortMapper::Impl : public std::enable_shared_from_this<Impl> {
   std::optional<Gateway> gateway_;
   std::unique_ptr<PortProtocol> protocol_;
   bool proved_ = false;  // it has mapped a port since it was found
+  std::vector<Endpoint> stun_servers_;
+  bool to_prove_ = false;  // whether a mapped port is reached
   TimePoint looked_at_ = TimePoint::min();
   std::map<Id, Entry> entries_;
   std::deque<Farewell> farewells_;
@@ -155,6 +161,14 @@ void PortMapper::Impl::set_enabled(bool enabled) {
 
 void PortMapper::Impl::network_changed() {
   network_changed_ = true;
+  wake_.cancel();
+}
+
+void PortMapper::Impl::set_stun_servers(std::vector<Endpoint> servers) {
+  std::erase_if(servers, [](const Endpoint& one) { return one.v6; });
+  if (servers == stun_servers_) return;
+  stun_servers_ = std::move(servers);
+  to_prove_ = shown.reached == proto::Finding::unknown;
   wake_.cancel();
 }
 
@@ -239,7 +253,8 @@ asio::awaitable<void> PortMapper::Impl::run() {
   while (!stopping_) {
     co_await work();
     refresh_status();
-    const bool busy = !farewells_.empty() || network_changed_ || enabled_ == (shown.state == State::off);
+    const bool busy =
+        !farewells_.empty() || may_prove() || network_changed_ || enabled_ == (shown.state == State::off);
     const TimePoint next = busy ? TimePoint::min() : next_due();
     if (stopping_ || next <= base::Clock::now()) continue;
     wake_.expires_at(next);
@@ -270,6 +285,7 @@ asio::awaitable<void> PortMapper::Impl::work() {
   const bool never = looked_at_ == TimePoint::min();
   if (!protocol_ && (never || (wanted && base::Clock::now() - looked_at_ >= config_.look_again)))
     co_await find();
+  if (may_prove()) co_await prove();
   co_await say_farewells();
   while (enabled_ && !network_changed_ && !stopping_) {
     const auto due = due_entry(base::Clock::now());
@@ -306,7 +322,57 @@ asio::awaitable<void> PortMapper::Impl::find() {
   base::log::info("mapping", "the gateway maps ports",
                   {{"gateway", shown.gateway}, {"protocol", shown.protocol}});
   for (auto& [id, entry] : entries_) entry.due = TimePoint::min();
+  to_prove_ = true;
   set_state(State::mapping);
+}
+
+// Of a port of its own, which then is mapped no more. What the gateway answers to that is left to the ports
+// that are wanted.
+asio::awaitable<void> PortMapper::Impl::prove() {
+  to_prove_ = false;
+  const auto socket = StunSocket::open(home, false);
+  if (!socket) co_return;
+  proto::PortMappingRequest request;
+  request.nonce = base::random_array<12>();
+  request.lifetime = static_cast<std::uint32_t>(config_.lifetime.count());
+  request.internal_port = socket->port();
+  request.external.port = socket->port();
+  const auto mapped = co_await protocol_->map(request);
+  co_await end_if_cancelled();
+  if (!mapped) co_return;
+  farewells_.push_back({request, mapped->external});
+  if (!usable(mapped->external)) co_return;
+  const proto::Finding reached = co_await is_reached(*socket, mapped->external);
+  co_await end_if_cancelled();
+  if (network_changed_ || !enabled_) co_return;
+  if (reached == proto::Finding::unknown) co_return;
+  const bool good = reached == proto::Finding::yes;
+  base::log::info("mapping", good ? "a mapped port is reached from outside" : "no mapped port is reached",
+                  {{"gateway", shown.gateway}, {"external", mapped->external.text()}});
+  if (good) {
+    shown.reached = reached;
+    co_return;
+  }
+  co_await say_farewells();
+  co_await end_if_cancelled();
+  forget_gateway();
+  shown.reached = proto::Finding::no;
+  shown.error = "the gateway maps ports, but nothing from outside comes in by them";
+  set_state(State::none);
+}
+
+asio::awaitable<proto::Finding> PortMapper::Impl::is_reached(StunSocket& mapped, Endpoint external) {
+  const auto asker = StunSocket::open(home, false);
+  if (!asker) co_return proto::Finding::unknown;
+  for (const Endpoint& server : std::vector(stun_servers_)) {
+    std::vector<StunQuestion> plain{StunQuestion{server}};
+    const auto replies = co_await asker->ask(std::move(plain), config_.proof);
+    if (!replies[0] || !replies[0]->message.mapped) continue;
+    if (replies[0]->message.mapped->address != external.address) continue;  // there is another NAT outside
+    const auto reached = co_await mapped.reached(*asker, server, external.port, config_.proof);
+    if (reached) co_return *reached ? proto::Finding::yes : proto::Finding::no;
+  }
+  co_return proto::Finding::unknown;
 }
 
 // Once as it is; if the gateway does not want that any more, deleted, then added without a wish for the port.
@@ -391,6 +457,8 @@ void PortMapper::Impl::forget_gateway() {
   protocol_.reset();
   gateway_.reset();
   farewells_.clear();
+  to_prove_ = false;
+  shown.reached = proto::Finding::unknown;
   shown.protocol.clear();
   shown.external.clear();
 }
@@ -434,6 +502,9 @@ PortMapper::~PortMapper() = default;
 void PortMapper::start() { impl_->start(); }
 void PortMapper::set_enabled(bool enabled) { impl_->set_enabled(enabled); }
 void PortMapper::network_changed() { impl_->network_changed(); }
+void PortMapper::set_stun_servers(std::vector<Endpoint> servers) {
+  impl_->set_stun_servers(std::move(servers));
+}
 void PortMapper::watch(std::function<void()> changed) { impl_->on_change = std::move(changed); }
 PortMapperStatus PortMapper::status() const { return impl_->shown; }
 asio::awaitable<void> PortMapper::stop() { return impl_->stop(); }

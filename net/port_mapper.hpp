@@ -3,6 +3,9 @@
 // and makes it anew where the gateway will not renew it, makes all anew when the gateway has lost them or the
 // network has changed, and removes them at the end.
 //
+// Once for each gateway it maps a port of its own and has a STUN server send there: nothing is mapped for
+// others where that does not come in.
+//
 //   off <-> finding --> none: asked again at a network change, or after a while when a port is asked for
 //              ^  +---> mapping (pcp | nat-pmp | upnp) --+
 //              +----- no answer, network changed --------+
@@ -17,6 +20,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -24,6 +28,8 @@
 #include "net/default_gateway.hpp"
 #include "net/port_mappings.hpp"
 #include "net/port_protocol.hpp"
+#include "net/stun_client.hpp"
+#include "proto/net_report.hpp"
 
 namespace p2pd::net {
 
@@ -36,6 +42,11 @@ struct PortMapperConfig {
   std::chrono::milliseconds least_renewal{30'000};
   // A gateway that did not answer is asked again when a port is wanted this much later.
   std::chrono::seconds look_again{600};
+  // Of the question whether a mapped port is reached from outside. A gateway of which it is not is left
+  // alone.
+  StunTiming proof{
+      {std::chrono::milliseconds(0), std::chrono::milliseconds(150), std::chrono::milliseconds(450)},
+      std::chrono::milliseconds(1'000)};
   bool allow_loopback = false;  // outside addresses may be loopback ones, for tests
 };
 
@@ -47,6 +58,9 @@ struct PortMapperStatus {
   std::string gateway;   // its address; empty without one
   std::string external;  // the outside address, of the latest mapping
   std::size_t mappings = 0;
+  // A STUN server's answer came in by a mapped port; unknown: none could be asked, or the gateway is behind
+  // another NAT, whose other customers may still get in.
+  proto::Finding reached = proto::Finding::unknown;
   std::string error;  // the latest failure
   [[nodiscard]] bool operator==(const PortMapperStatus&) const = default;
 };
@@ -66,6 +80,8 @@ class PortMapper final : public PortMappings {
   // Off is the beginning: nothing is sent. Turning it off deletes what is mapped.
   void set_enabled(bool enabled);
   void network_changed();
+  // STUN servers by which it sees whether mapped ports are reached from outside (RFC 5780 7.5).
+  void set_stun_servers(std::vector<proto::Endpoint> servers);
   // Called on the mapper's thread at each change of status().
   void watch(std::function<void()> changed);
   [[nodiscard]] PortMapperStatus status() const;

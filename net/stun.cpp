@@ -32,6 +32,7 @@ constexpr std::uint16_t kRealm = 0x0014;
 constexpr std::uint16_t kNonce = 0x0015;
 constexpr std::uint16_t kMessageIntegritySha256 = 0x001c;
 constexpr std::uint16_t kXorMappedAddress = 0x0020;
+constexpr std::uint16_t kResponsePort = 0x0027;
 constexpr std::uint16_t kFingerprint = 0x8028;
 constexpr std::uint16_t kResponseOrigin = 0x802b;
 constexpr std::uint16_t kOtherAddress = 0x802c;
@@ -108,7 +109,7 @@ void set_length(Bytes& message, std::size_t length) {
 
 std::string_view reason_of(std::uint16_t code) {
   switch (code) {
-    case 400:
+    case kStunBadRequest:
       return "Bad Request";
     case kStunUnknownAttribute:
       return "Unknown Attribute";
@@ -122,6 +123,13 @@ bool read_change_request(ByteView value, StunMessage& out) {
   const std::uint32_t flags = reader.u32();
   out.change_address = (flags & kChangeAddressFlag) != 0;
   out.change_port = (flags & kChangePortFlag) != 0;
+  return reader.finished();
+}
+
+bool read_response_port(ByteView value, StunMessage& out) {
+  ByteReader reader(value);
+  out.response_port = reader.u16();
+  reader.u16();
   return reader.finished();
 }
 
@@ -156,6 +164,8 @@ bool read_attribute(std::uint16_t type, ByteView value, StunMessage& out) {
       return address(out.other_address, false);
     case kStunChangeRequest:
       return read_change_request(value, out);
+    case kResponsePort:
+      return read_response_port(value, out);
     case kErrorCode:
       return read_error_code(value, out);
     // Credentials: nothing here asks for any, so they change nothing.
@@ -228,6 +238,7 @@ Bytes encode(const StunMessage& message) {
     writer.u32((message.change_address ? kChangeAddressFlag : 0) |
                (message.change_port ? kChangePortFlag : 0));
   }
+  if (message.response_port) writer.u16(kResponsePort).u16(4).u16(*message.response_port).u16(0);
   if (message.error_code != 0) {
     const std::string_view reason = reason_of(message.error_code);
     writer.u16(kErrorCode).u16(static_cast<std::uint16_t>(4 + reason.size())).u16(0);

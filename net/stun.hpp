@@ -20,7 +20,8 @@ enum class StunClass : std::uint8_t { request = 0, indication = 1, success = 2, 
 inline constexpr std::uint16_t kStunBinding = 1;
 // RFC 8489 14.8: an attribute below this that is not known makes a request fail.
 inline constexpr std::uint16_t kStunOptional = 0x8000;
-inline constexpr std::uint16_t kStunUnknownAttribute = 420;  // an error code
+inline constexpr std::uint16_t kStunBadRequest = 400;  // error codes
+inline constexpr std::uint16_t kStunUnknownAttribute = 420;
 inline constexpr std::uint16_t kStunChangeRequest = 0x0003;  // an attribute
 
 struct StunMessage {
@@ -36,7 +37,8 @@ struct StunMessage {
   std::optional<proto::Endpoint> other_address;    // RFC 5780 7.4
   bool change_address = false;                     // CHANGE-REQUEST, RFC 5780 7.2
   bool change_port = false;
-  std::uint16_t error_code = 0;  // 300 to 699, of an error response
+  std::optional<std::uint16_t> response_port;  // RFC 5780 7.5: the answer goes to this port instead
+  std::uint16_t error_code = 0;                // 300 to 699, of an error response
   std::vector<std::uint16_t>
       unknown;               // read: required attributes not known here; written: UNKNOWN-ATTRIBUTES
   bool fingerprint = false;  // read: present, and right; written: append one

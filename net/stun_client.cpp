@@ -58,6 +58,7 @@ Pending make_request(const StunQuestion& question) {
   base::fill_random(request.transaction);
   request.change_address = question.change_address;
   request.change_port = question.change_port;
+  request.response_port = question.response_port;
   return {request.transaction, padded(encode(request), question.padding), {}};
 }
 
@@ -170,6 +171,29 @@ asio::awaitable<bool> StunSocket::hairpin(StunSocket& one, proto::Endpoint one_o
     if (round < timing.send_at.size()) next = std::min(next, start + timing.send_at[round]);
     co_await (readable(one.socket_, next) || readable(other.socket_, next));
     if (one.heard(from_other.transaction) || other.heard(from_one.transaction)) co_return true;
+  }
+  co_return false;
+}
+
+asio::awaitable<std::optional<bool>> StunSocket::reached(StunSocket& asker, proto::Endpoint server,
+                                                         std::uint16_t outside_port, StunTiming timing) {
+  using namespace asio::experimental::awaitable_operators;
+  StunQuestion question{server};
+  question.response_port = outside_port;
+  const Pending pending = make_request(question);
+  const base::TimePoint start = base::Clock::now();
+  std::size_t round = 0;
+  while (base::Clock::now() < start + timing.give_up) {
+    if (round < timing.send_at.size() && base::Clock::now() >= start + timing.send_at[round]) {
+      asker.send(pending.datagram, server);
+      ++round;
+    }
+    base::TimePoint next = start + timing.give_up;
+    if (round < timing.send_at.size()) next = std::min(next, start + timing.send_at[round]);
+    co_await (readable(socket_, next) || readable(asker.socket_, next));
+    if (heard(pending.transaction)) co_return true;
+    // An answer to where the question came from: an error, or the attribute was passed over.
+    if (asker.heard(pending.transaction)) co_return std::nullopt;
   }
   co_return false;
 }

@@ -31,7 +31,8 @@ struct StunQuestion {
   proto::Endpoint server;
   bool change_address = false;  // RFC 5780 7.2
   bool change_port = false;
-  std::size_t padding = 0;  // bytes of UDP payload to fill up to; 0: as it is
+  std::size_t padding = 0;                       // bytes of UDP payload to fill up to; 0: as it is
+  std::optional<std::uint16_t> response_port{};  // RFC 5780 7.5
 };
 
 struct StunReply {
@@ -56,6 +57,11 @@ class StunSocket {
   [[nodiscard]] static boost::asio::awaitable<bool> hairpin(StunSocket& one, proto::Endpoint one_outside,
                                                             StunSocket& other, proto::Endpoint other_outside,
                                                             StunTiming timing);
+  // Has `server` send an answer to this socket's outside port (RFC 5780 7.5, asked for by `asker`): true once
+  // it has come in, false when it did not, nothing where the server does not do so.
+  [[nodiscard]] boost::asio::awaitable<std::optional<bool>> reached(StunSocket& asker, proto::Endpoint server,
+                                                                    std::uint16_t outside_port,
+                                                                    StunTiming timing);
 
  private:
   explicit StunSocket(boost::asio::ip::udp::socket socket)

@@ -18,6 +18,8 @@ using boost::system::error_code;
 
 // The largest that one Ethernet frame carries: clients fill requests up to find the size their path takes.
 constexpr std::size_t kMaxRequest = 1'472;
+// Answers to a port of the asker's choice (RFC 5780 7.5) disturb no well-known service.
+constexpr std::uint16_t kLeastPort = 1'024;
 constexpr std::size_t kMaxStunBudgets = 65'536;
 constexpr std::chrono::seconds kPurgeEvery{10};
 
@@ -126,7 +128,13 @@ void StunServer::answer(std::size_t index, base::ByteView datagram, const Endpoi
   response.transaction = request->transaction;
   response.classic_id = request->classic_id;
   response.fingerprint = request->fingerprint;
-  if (!request->unknown.empty() || (change && !listener.others)) {
+  Endpoint to = from;
+  if (request->response_port) to.port(*request->response_port);
+  if (to.port() < kLeastPort && to != from) {
+    response.kind = net::StunClass::error;
+    response.error_code = net::kStunBadRequest;
+    to = from;
+  } else if (!request->unknown.empty() || (change && !listener.others)) {
     response.kind = net::StunClass::error;
     response.error_code = net::kStunUnknownAttribute;
     response.unknown = request->unknown;
@@ -145,7 +153,7 @@ void StunServer::answer(std::size_t index, base::ByteView datagram, const Endpoi
     }
   }
   error_code lost;  // as any datagram may be
-  listeners_[source]->socket.send_to(asio::buffer(net::encode(response)), from, 0, lost);
+  listeners_[source]->socket.send_to(asio::buffer(net::encode(response)), to, 0, lost);
   ++metrics_.stun_answers;
 }
 

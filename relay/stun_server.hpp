@@ -1,8 +1,8 @@
 // STUN Binding on UDP (RFC 8489 section 12): "from which address do you see me?". With two configured
 // addresses that differ in IP and port it also listens on the two crossed ones and answers CHANGE-REQUEST and
-// OTHER-ADDRESS (RFC 5780), so that clients can tell their NAT's behaviour. No state, no authentication, at
-// most three times the bytes of a request, a rate for each address. Owned by the server, its thread; its
-// coroutines end with the task group they were started in.
+// OTHER-ADDRESS (RFC 5780), so that clients can tell their NAT's behaviour, and always RESPONSE-PORT. No
+// state, no authentication, at most three times the bytes of a request, a rate for each address. Owned by the
+// server, its thread; its coroutines end with the task group they were started in.
 #pragma once
 
 #include <memory>

@@ -158,6 +158,7 @@ class PortMapping(case.LabCase):
         found = self.mapper(alice)
         self.assertEqual((found["state"], found["protocol"], found["gateway"], found["external"]),
                          ("mapping", protocol, self.home.inside, self.home.outside))
+        harness.until(lambda: self.mapper(alice)["reached"], "the mapped port to be tried from outside")
         self.assertGreaterEqual(self.home.mappings(), 1)
         alice.ctl("send", "bob", "through the gateway")
         self.assertEqual(harness.receive(bob, "alice")[0]["text"], "through the gateway")
@@ -171,6 +172,19 @@ class PortMapping(case.LabCase):
     def test_upnp_makes_a_direct_path_and_leaves_nothing(self):
         self.home.serve(upnp=True, natpmp=False)
         self.goes_direct("upnp")
+
+    def test_a_mapped_port_that_nobody_reaches_is_not_used(self):
+        self.home.serve(upnp=True, natpmp=True)
+        # As where the provider lets nothing in: the gateway maps, and knows nothing of it.
+        self.home.host.run("nft", "table ip provider { chain in { type filter hook prerouting priority -150; "
+                                  "iifname wan meta l4proto udp ct state new drop; }; }")
+        alice, _ = self.daemons()
+        harness.until(lambda: self.mapper(alice)["reached"] is False, "the mapped port to be tried from outside")
+        found = self.mapper(alice)
+        self.assertEqual(found["state"], "none")
+        self.assertIn("nothing from outside comes in", found["error"])
+        harness.until(lambda: self.home.mappings() == 0, "the gateway to be left as it was")
+        self.assertIn("nothing from outside comes in", alice.ctl("netcheck").stdout)
 
     def test_without_it_the_pair_stays_on_the_relay(self):
         self.home.serve(upnp=True, natpmp=True)

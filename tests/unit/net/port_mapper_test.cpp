@@ -1,5 +1,6 @@
 #include "net/port_mapper.hpp"
 
+#include <array>
 #include <deque>
 
 #include <boost/asio/co_spawn.hpp>
@@ -179,6 +180,86 @@ TEST_F(PortMapperTest, MapsByNatPmpWhereTheGatewayRefusesPcp) {
   EXPECT_EQ(mapper_->status().protocol, "nat-pmp");
   mapper_->remove(id);
   run_until([&] { return count("delete") == 1; });
+}
+
+// The server answers to RESPONSE-PORT (RFC 5780 7.5) where `reached`: as the table maps, to the port below.
+class ProvedPortMapperTest : public PortMapperTest {
+ protected:
+  ProvedPortMapperTest() { receive(); }
+
+  void start_proved() {
+    table_.outside = "127.0.0.1";
+    auto with = config();
+    with.allow_loopback = true;
+    start(with);
+    mapper_->set_stun_servers({loopback(server_.local_endpoint().port())});
+  }
+
+  enum class Server { sends, keeps_to_itself, refuses } how_ = Server::sends;
+
+ private:
+  void receive() {
+    server_.async_receive_from(asio::buffer(buffer_), from_,
+                               [this](const boost::system::error_code& error, std::size_t size) {
+                                 if (error) return;
+                                 if (const auto request = parse_stun(ByteView(buffer_).first(size)))
+                                   answer(*request);
+                                 receive();
+                               });
+  }
+  void answer(const StunMessage& request) {
+    StunMessage reply;
+    reply.kind = StunClass::success;
+    reply.transaction = request.transaction;
+    reply.mapped = loopback(from_.port());
+    auto to = from_;
+    if (request.response_port) {
+      if (how_ == Server::keeps_to_itself) return;
+      if (how_ == Server::sends) {
+        to.port(static_cast<std::uint16_t>(*request.response_port - 1));
+      } else {
+        reply.kind = StunClass::error;
+        reply.error_code = kStunUnknownAttribute;
+      }
+    }
+    server_.send_to(asio::buffer(encode(reply)), to);
+  }
+
+  asio::ip::udp::socket server_{io_, {asio::ip::address_v4::loopback(), 0}};
+  asio::ip::udp::endpoint from_;
+  std::array<std::uint8_t, 2048> buffer_{};
+};
+
+TEST_F(ProvedPortMapperTest, SaysThatAMappedPortIsReached) {
+  start_proved();
+  run_until([&] { return mapper_->status().reached != proto::Finding::unknown; });
+  EXPECT_EQ(mapper_->status().reached, proto::Finding::yes);
+  ask();
+  run_until([&] { return !told_.empty(); });
+  EXPECT_TRUE(told_[0]);
+  run_until([&] { return count("delete") == 1; });  // the port that it was tried with
+}
+
+TEST_F(ProvedPortMapperTest, MapsNothingWhereNothingComesIn) {
+  how_ = Server::keeps_to_itself;
+  start_proved();
+  run_until([&] { return mapper_->status().reached == proto::Finding::no; });
+  EXPECT_EQ(mapper_->status().state, State::none);
+  EXPECT_NE(mapper_->status().error.find("nothing from outside"), std::string::npos);
+  EXPECT_EQ(count("map"), count("delete"));
+  ask();
+  run_until([&] { return !told_.empty(); });
+  EXPECT_FALSE(told_[0]);
+}
+
+TEST_F(ProvedPortMapperTest, DoesNotKnowWhereTheServerCannotSendElsewhere) {
+  how_ = Server::refuses;
+  start_proved();
+  ask();
+  run_until([&] { return !told_.empty() && count("delete") == 1; });
+  EXPECT_TRUE(told_[0]);
+  EXPECT_EQ(mapper_->status().reached, proto::Finding::unknown);
+  EXPECT_EQ(mapper_->status().state, State::mapping);
 }
 
 TEST_F(PortMapperTest, RenewsAtHalfOfTheLife) {

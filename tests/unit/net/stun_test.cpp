@@ -71,6 +71,9 @@ TEST(Stun, ReadsBackWhatItWrites) {
   request.change_port = true;
   request.kind = StunClass::indication;
   EXPECT_EQ(*parse_stun(encode(request)), request);
+  StunMessage elsewhere;
+  elsewhere.response_port = 40'000;
+  EXPECT_EQ(*parse_stun(encode(elsewhere)), elsewhere);
   StunMessage error;
   error.kind = StunClass::error;
   error.error_code = kStunUnknownAttribute;

@@ -142,6 +142,23 @@ TEST_F(RelayStun, AnswersFromTheOtherAddressAndPortWhenAsked) {
   }
 }
 
+// RFC 5780 7.5: how a client learns whether a mapped port is reached.
+TEST_F(RelayStun, AnswersToAnotherPortOfTheAskerButToNoWellKnownOne) {
+  start_with_stun({{asio::ip::address_v4::loopback(), 0}});
+  udp::socket asker(io_, udp::endpoint(asio::ip::address_v4::loopback(), 0));
+  auto asking = request();
+  asking.response_port = client_.local_endpoint().port();
+  asker.send_to(asio::buffer(net::encode(asking)), server_->stun_addresses().front());
+  const auto answer = receive();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->message.transaction, asking.transaction);
+  EXPECT_EQ(answer->message.mapped->port, asker.local_endpoint().port());
+  asking.response_port = 53;
+  const auto refusal = ask(asking);
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->message.error_code, net::kStunBadRequest);
+}
+
 TEST_F(RelayStun, AnswersNothingToGarbageResponsesAndFloods) {
   start_with_stun({{asio::ip::address_v4::loopback(), 0}}, 1);
   const auto to = server_->stun_addresses().front();
