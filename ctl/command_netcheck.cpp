@@ -63,6 +63,12 @@ void print_servers(Context& context, const json& report) {
     table.push_back({field(server, "server"), "STUN", format_ms(member(server, "rtt_ms")),
                      answered ? "answers" : "no answer"});
   }
+  for (const json& server : member(report, "turn")) {
+    const bool allocated = member(server, "allocated") == true;
+    table.push_back({field(server, "server"), "TURN over " + field(server, "transport"),
+                     format_ms(member(server, "took_ms")),
+                     allocated ? "allocates " + field(server, "relayed") : field(server, "error")});
+  }
   if (table.size() == 1) return;
   context.out() << "\n";
   print_table(context.out(), table, context.paint());

@@ -80,7 +80,7 @@ constexpr ipc::MethodShape kMethods[] = {
          "port_preservation":null,"allocation":null,"allocation_step":null,"hairpin":null,"path_mtu":null},
          "ipv6":{"address":false,"udp":null,"outside":null,"nat":"unknown","mapping":null,"filtering":null,
          "port_preservation":null,"allocation":null,"allocation_step":null,"hairpin":null,"path_mtu":null},
-         "stun":[],"relays":[],
+         "stun":[],"turn":[],"relays":[],
          "port_mapping":{"state":"off","protocol":null,"gateway":null,"external":null,"mappings":0,"reached":null,
          "error":null}})"},
     {"invite.create", "{ expires_ms?: 1000..2592000000 }",

@@ -104,7 +104,8 @@ constexpr ipc::NamedShape kShapes[] = {
     {"NetReport",
      "{ at: Time, took_ms: number, direct: boolean, udp: boolean|null, note: string|null, ipv4: NetFamily, "
      "ipv6: NetFamily, stun: [{ server: string, rtt_ms: number|null, outside: string|null, behaviour: "
-     "boolean }], "
+     "boolean }], turn: [{ server: string, transport: udp|tcp, allocated: boolean, took_ms: number|null, "
+     "relayed: string|null, error: string|null }], "
      "relays: [Relay], port_mapping: PortMapping }",
      "what the network does; null is what is not known"},
     {"Service",

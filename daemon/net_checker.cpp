@@ -1,5 +1,6 @@
 #include "daemon/net_checker.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -15,16 +16,19 @@ namespace p2pd::daemon {
 
 namespace asio = boost::asio;
 
-NetChecker::NetChecker(asio::any_io_executor executor, base::TaskGroup& tasks,
-                       std::function<const Options&()> options)
-    : executor_(std::move(executor)),
-      tasks_(tasks),
-      options_(std::move(options)),
-      broken_off_(executor_, base::kNever) {}
+namespace {
+
+// Of a name with many addresses too.
+constexpr std::size_t kMaxTurnServers = 4;
+
+}  // namespace
+
+NetChecker::NetChecker(asio::io_context& io, base::TaskGroup& tasks, std::function<const Options&()> options)
+    : io_(io), tasks_(tasks), options_(std::move(options)), broken_off_(io, base::kNever) {}
 
 void NetChecker::check(base::Duration max_age, Done done) {
   if (last_ && base::Clock::now() - last_->done <= max_age) {
-    asio::post(executor_, [done = std::move(done), result = last_] { done(result); });
+    asio::post(io_, [done = std::move(done), result = last_] { done(result); });
     return;
   }
   waiting_.push_back(std::move(done));
@@ -61,11 +65,26 @@ asio::awaitable<NetCheckResult> NetChecker::check_once() {
     net::NetCheckConfig config;
     config.servers = std::move(addresses.servers);
     config.allow_loopback = allow_loopback;
-    out.findings = co_await net::check_network(std::move(config));
+    using namespace asio::experimental::awaitable_operators;
+    auto [findings, turn] = co_await (net::check_network(std::move(config)) && check_turn());
+    out.findings = std::move(findings);
+    out.turn = std::move(turn);
   }
   out.at = base::wall_now();
   out.done = base::Clock::now();
   out.took = out.done - start;
+  co_return out;
+}
+
+asio::awaitable<std::vector<net::TurnServerReport>> NetChecker::check_turn() {
+  const bool allow_loopback = options_().allow_loopback;
+  TurnAddresses found = co_await look_up_turn(options_().turn, options_().turn_secret);
+  found.servers.resize(std::min(found.servers.size(), kMaxTurnServers));
+  std::vector<net::TurnServerReport> out;
+  out.reserve(found.servers.size());
+  for (net::TurnServer& server : found.servers) {
+    out.push_back(co_await net::check_turn_server(io_, std::move(server), allow_loopback));
+  }
   co_return out;
 }
 

@@ -8,14 +8,15 @@
 #include <memory>
 #include <vector>
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "base/clock.hpp"
 #include "base/task_group.hpp"
 #include "daemon/options.hpp"
 #include "net/net_check.hpp"
+#include "net/turn_check.hpp"
 
 namespace p2pd::daemon {
 
@@ -26,6 +27,7 @@ struct NetCheckResult {
   bool direct = true;      // false: nothing was sent and nothing is known
   bool any_server = true;  // a STUN server was known to ask
   net::NetFindings findings;
+  std::vector<net::TurnServerReport> turn;
 
   [[nodiscard]] proto::NetReport report() const { return {direct, findings.ipv4, findings.ipv6}; }
 };
@@ -36,8 +38,7 @@ class NetChecker {
   using Done = std::function<void(const ResultPtr&)>;
 
   // `options` are those in force, whenever they are asked for. All outlive the checker.
-  NetChecker(boost::asio::any_io_executor executor, base::TaskGroup& tasks,
-             std::function<const Options&()> options);
+  NetChecker(boost::asio::io_context& io, base::TaskGroup& tasks, std::function<const Options&()> options);
 
   // `done` runs later on the control thread. A result that is at most `max_age` old is taken as it is.
   void check(base::Duration max_age, Done done);
@@ -52,9 +53,10 @@ class NetChecker {
  private:
   [[nodiscard]] boost::asio::awaitable<void> run();
   [[nodiscard]] boost::asio::awaitable<NetCheckResult> check_once();
+  [[nodiscard]] boost::asio::awaitable<std::vector<net::TurnServerReport>> check_turn();
   void finish(NetCheckResult result);
 
-  boost::asio::any_io_executor executor_;
+  boost::asio::io_context& io_;
   base::TaskGroup& tasks_;
   std::function<const Options&()> options_;
   boost::asio::steady_timer broken_off_;  // never expires; cancelled by changed()

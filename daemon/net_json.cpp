@@ -63,6 +63,19 @@ json note(const NetCheckResult& result) {
   return {};
 }
 
+json turn_json(const net::TurnServerReport& server) {
+  const bool allocated = server.relayed.has_value();
+  const char* error = allocated         ? nullptr
+                      : server.answered ? "it answers, but gives no allocation: look at the credentials"
+                                        : "no answer";
+  return {{"server", server.server.text()},
+          {"transport", server.transport == net::TurnServer::Transport::udp ? "udp" : "tcp"},
+          {"allocated", allocated},
+          {"took_ms", allocated ? ms_or_null(server.took) : json()},
+          {"relayed", endpoint_or_null(server.relayed)},
+          {"error", error == nullptr ? json() : json(error)}};
+}
+
 }  // namespace
 
 json to_json(const proto::NetReport& report) {
@@ -82,12 +95,15 @@ json to_json(const NetCheckResult& result, const std::vector<RelayHub::Status>& 
                        {"outside", endpoint_or_null(server.outside)},
                        {"behaviour", server.behaviour}});
   }
+  json turn = json::array();
+  for (const auto& server : result.turn) turn.push_back(turn_json(server));
   json sessions = json::array();
   for (const auto& relay : relays) sessions.push_back(to_json(relay));
   out.update({{"at", base::to_rfc3339(result.at)},
               {"took_ms", ms_or_null(result.took)},
               {"note", note(result)},
               {"stun", std::move(servers)},
+              {"turn", std::move(turn)},
               {"relays", std::move(sessions)},
               {"port_mapping", to_json(mapper)}});
   return out;

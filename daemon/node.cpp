@@ -1,5 +1,3 @@
-#include "daemon/node.hpp"
-
 #include <algorithm>
 #include <cstdlib>
 
@@ -16,6 +14,7 @@
 #include "daemon/api_document.hpp"
 #include "daemon/folders.hpp"
 #include "daemon/net_json.hpp"
+#include "daemon/node.hpp"
 #include "daemon/rpc.hpp"
 #include "daemon/status_json.hpp"
 #include "daemon/stun_names.hpp"
@@ -101,8 +100,7 @@ Node::Node(asio::io_context& io, Options options, Sources sources, base::Descrip
   mapper_->watch([this] { events_->publish_latest("net", "port_mapping", to_json(mapper_->status())); });
   make_planes();
   make_pairings();
-  net_ = std::make_unique<NetChecker>(io_.get_executor(), tasks_,
-                                      [this]() -> const Options& { return options_; });
+  net_ = std::make_unique<NetChecker>(io_, tasks_, [this]() -> const Options& { return options_; });
   quality_ = std::make_unique<QualityEvents>(*this, tasks_);
   events_->on_subscribed([this] { quality_->subscribed(); });
   doctor_ = std::make_unique<Doctor>(*this, tasks_);

@@ -62,6 +62,8 @@ void add_net_methods(ipc::MethodTable& table, Node& node) {
                   "address, udp, outside, nat, mapping, filtering, allocation, hairpin…"},
                  {"ipv6", Type::object, "the same for IPv6"},
                  {"stun", Type::array, "the servers that were asked: server, rtt_ms, outside, behaviour"},
+                 {"turn", Type::array,
+                  "the TURN servers: server, transport, allocated, took_ms, relayed, error"},
                  {"relays", Type::array, "relay sessions, as daemon.status has them"},
                  {"port_mapping", Type::object, "what the gateway does, as daemon.status has it"}},
       .handler = [&node](const Request& request, Responder responder) {

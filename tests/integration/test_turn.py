@@ -81,13 +81,22 @@ class Turn(case.LabCase):
         self.assertGreater(after["turn_tx"] - before["turn_tx"], 100_000)
         return alice, bob
 
+    def turn_of(self, daemon):
+        server, = daemon.json("netcheck")["turn"]
+        return server
+
     def test_a_shared_secret_over_udp(self):
         self.serve("use-auth-secret", f"static-auth-secret={SHARED}")
-        self.flows(f"turn:{self.lab.host('turn').address}:3478", SHARED)
+        alice, _ = self.flows(f"turn:{self.lab.host('turn').address}:3478", SHARED)
+        server = self.turn_of(alice)
+        self.assertEqual((server["transport"], server["allocated"], server["error"]), ("udp", True, None))
+        self.assertTrue(server["relayed"].startswith(self.host.address + ":"))
 
     def test_user_and_password_over_tcp(self):
         self.serve("lt-cred-mech", f"user={USER}:{PASSWORD}", "no-udp")
-        self.flows(f"turn:{self.lab.host('turn').address}:3478?transport=tcp", f"{USER} {PASSWORD}")
+        alice, _ = self.flows(f"turn:{self.lab.host('turn').address}:3478?transport=tcp", f"{USER} {PASSWORD}")
+        server = self.turn_of(alice)
+        self.assertEqual((server["transport"], server["allocated"]), ("tcp", True))
 
     def test_wrong_credentials_leave_the_relay(self):
         self.serve("use-auth-secret", f"static-auth-secret={SHARED}")
@@ -98,6 +107,12 @@ class Turn(case.LabCase):
         self.assertEqual(alice.peer("bob")["path"], "relay")
         alice.ctl("send", "bob", "by the relay")
         self.assertEqual(harness.receive(bob, "alice")[0]["text"], "by the relay")
+        server = self.turn_of(alice)
+        self.assertFalse(server["allocated"])
+        self.assertIn("credentials", server["error"])
+        self.end_server()
+        self.assertEqual(self.turn_of(alice)["error"], "no answer")
+        self.assertIn("no answer", alice.ctl("netcheck").stdout)
 
 
 if __name__ == "__main__":
