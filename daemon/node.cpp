@@ -1,3 +1,5 @@
+#include "daemon/node.hpp"
+
 #include <algorithm>
 #include <cstdlib>
 
@@ -14,7 +16,6 @@
 #include "daemon/api_document.hpp"
 #include "daemon/folders.hpp"
 #include "daemon/net_json.hpp"
-#include "daemon/node.hpp"
 #include "daemon/rpc.hpp"
 #include "daemon/status_json.hpp"
 #include "daemon/stun_names.hpp"
@@ -97,7 +98,7 @@ Node::Node(asio::io_context& io, Options options, Sources sources, base::Descrip
   to_relays_ = std::make_unique<base::Mailbox<RelayDatagram>>(
       io_.get_executor(), kToRelays, [this](const RelayDatagram& datagram) { hub_->send(datagram); });
   mapper_ = std::make_unique<net::PortMapper>(io_.get_executor(), net::PortMapperConfig());
-  mapper_->watch([this] { events_->publish_latest("net", "port_mapping", to_json(mapper_->status())); });
+  mapper_->watch([this] { on_port_mapping(); });
   make_planes();
   make_pairings();
   net_ = std::make_unique<NetChecker>(io_, tasks_, [this]() -> const Options& { return options_; });
@@ -443,6 +444,19 @@ void Node::on_network_changed(const std::string& reason) {
   }
   start_resolving();
   events_->publish("net", "changed", {{"what", reason}});
+}
+
+void Node::on_port_mapping() {
+  const net::PortMapperStatus status = mapper_->status();
+  events_->publish_latest("net", "port_mapping", to_json(status));
+  const bool maps = status.state == net::PortMapperStatus::State::mapping;
+  if (!std::exchange(maps_ports_, maps) && maps) {
+    for (auto& plane : planes_) {
+      plane->post([](DataPlane& here) {
+        here.for_each([](const PeerId&, PeerNode& node) { node.peer().on_port_mapping(); });
+      });
+    }
+  }
 }
 
 // Without direct paths no name is asked for.

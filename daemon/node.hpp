@@ -129,6 +129,7 @@ class Node final : private RelayHubEvents, private ipc::EventSource, private Fil
   void apply(const std::vector<std::string>& changed);
   void start_resolving();
   void on_network_changed(const std::string& reason);
+  void on_port_mapping();
   [[nodiscard]] boost::asio::awaitable<void> resolve_stun(std::uint64_t round);
   [[nodiscard]] boost::asio::awaitable<void> stop_planes();
 
@@ -152,6 +153,7 @@ class Node final : private RelayHubEvents, private ipc::EventSource, private Fil
   std::unique_ptr<ServiceBoard> services_;
   std::unique_ptr<base::Mailbox<RelayDatagram>> to_relays_;
   std::unique_ptr<net::PortMapper> mapper_;
+  bool maps_ports_ = false;  // the mapper, when it was looked at last
   std::vector<std::unique_ptr<DataPlane>> planes_;
   std::unique_ptr<NetChecker> net_;
   std::unique_ptr<QualityEvents> quality_;

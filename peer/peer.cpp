@@ -50,6 +50,7 @@ void Peer::on_relay_datagram(base::ByteView datagram) { impl_->on_relay_datagram
 void Peer::on_relay_online(bool) { impl_->on_relay_online(); }
 void Peer::on_presence(Presence presence) { impl_->on_presence(presence); }
 void Peer::on_network_changed() { impl_->on_network_changed(); }
+void Peer::on_port_mapping() { impl_->on_port_mapping(); }
 void Peer::on_outbox_changed() { impl_->on_outbox_changed(); }
 void Peer::send_file(OutgoingFile file) { impl_->send_file(std::move(file)); }
 void Peer::cancel_incoming_file(const proto::TransferId& id) { impl_->cancel_incoming_file(id); }
@@ -124,6 +125,12 @@ void Peer::Impl::on_presence(Presence presence) {
   if (presence != Presence::here) return;
   start_check();
   apply(PeerCame{});
+}
+
+void Peer::Impl::on_port_mapping() {
+  if (shut_down_ || current_ == nullptr) return;
+  const Turn turn(*this);
+  current_->on_port_mapping();
 }
 
 void Peer::Impl::on_network_changed() {

@@ -109,6 +109,8 @@ class Peer {
   void on_relay_online(bool online);
   void on_presence(Presence presence);
   void on_network_changed();
+  // The gateway maps ports now: where ICE has failed without one it is tried again.
+  void on_port_mapping();
   // Messages for this peer were added to the store.
   void on_outbox_changed();
 

@@ -33,6 +33,7 @@ class Peer::Impl final : private SessionHost {
   void on_relay_online();
   void on_presence(Presence presence);
   void on_network_changed();
+  void on_port_mapping();
   void on_outbox_changed();
   void send_file(OutgoingFile file);
   void cancel_incoming_file(const proto::TransferId& id);

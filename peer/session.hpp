@@ -131,6 +131,7 @@ class Session final : private net::QuicEvents,
   void set_own_relays(std::vector<std::string> urls);
   void on_relay_online(bool online);
   void on_network_changed();
+  void on_port_mapping();
   void on_outbox_changed();
   void on_files_changed();
   // The entry of the list of outgoing files is another than it was, or gone.

@@ -104,6 +104,12 @@ void Session::on_network_changed() {
   ice_.restart("network changed", now);
 }
 
+void Session::on_port_mapping() {
+  if (stage_ == Stage::closed || !ice_.last_failure()) return;
+  ice_.reset_schedule();
+  ice_.restart("the gateway maps ports", host_.now());
+}
+
 void Session::set_direct_allowed(bool allowed) {
   if (config_.direct_allowed == allowed) return;
   config_.direct_allowed = allowed;

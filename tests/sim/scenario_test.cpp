@@ -275,6 +275,21 @@ TEST_F(Scenario, EachReasonForNotBeingDirectIsToldOnce) {
                                    WhyNotDirect::in_progress, WhyNotDirect::none}));
 }
 
+TEST_F(Scenario, AGatewayThatMapsPortsNowIsTriedAtOnceWhereIceHasFailed) {
+  connect(PathKind::relay);
+  ASSERT_TRUE(pair.world.run(
+      60s, [&] { return a.status().why_not_direct == WhyNotDirect::checks_failed && a.agents_made() > 0; }));
+  pair.world.run(60s);  // the next try is a minute away
+  pair.network.direct.up = {true, true};
+  a.peer().on_port_mapping();
+  EXPECT_TRUE(pair.world.run(2s, [&] { return pair.on_path(PathKind::direct); }));
+  // A connection that is direct already is left alone.
+  const auto switches = a.status().switches;
+  a.peer().on_port_mapping();
+  pair.world.run(5s);
+  EXPECT_EQ(a.status().switches, switches);
+}
+
 TEST_F(Scenario, APingDialsAndNamesItsPath) {
   pair.start();
   pair.world.run(100ms);
