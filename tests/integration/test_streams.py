@@ -170,24 +170,19 @@ class Streams(LabCase):
         self.says_no(bob, 4, "own socket", "expose", "x", f"unix:{bob.socket}", "--allow", "alice")
         self.says_no(bob, 1, "no service 'x' is exposed", "unexpose", "x")
         bob.stop()
+        harness.until(lambda: alice.peer("bob")["state"] != "established", "the end of the connection")
         self.says_no(alice, 1, "did not answer", "nc", "bob", "echo", "--timeout", "1")
 
     def test_programs_open_and_listen_themselves(self):
         alice, bob, _ = self.pair()
         listener = Api(self, bob)
         listener.ask("stream.listen", service="chat", allow=["alice"])
+        harness.until(lambda: bob.json("services")["services"], "the listener")
         opener = Api(self, alice)
         opener.ask("stream.open", b"sent before the answer ", peer="bob", service="chat")
         self.assertEqual(opener.answer()["result"]["service"], "chat")
         accepted = listener.answer()["result"]
         self.assertEqual((accepted["name"], accepted["service"]), ("alice", "chat"))
-        opener.socket.sendall(b"and after")
-        opener.end()
-        self.assertEqual(listener.rest(), b"sent before the answer and after")
-        listener.socket.sendall(b"an answer behind the end of the question")
-        listener.end()
-        self.assertEqual(opener.rest(), b"an answer behind the end of the question")
-
         # Nobody listens just now: the next one does within the time that a stream lingers.
         late = Api(self, alice)
         late.ask("stream.open", peer="bob", service="chat")
@@ -195,6 +190,13 @@ class Streams(LabCase):
         second.ask("stream.listen", service="chat", allow=["alice"])
         self.assertIn("result", late.answer())
         self.assertIn("result", second.answer())
+        opener.socket.sendall(b"and after")
+        opener.end()
+        self.assertEqual(listener.rest(), b"sent before the answer and after")
+        listener.socket.sendall(b"an answer behind the end of the question")
+        listener.end()
+        self.assertEqual(opener.rest(), b"an answer behind the end of the question")
+
         # A program that has gone takes nothing.
         gone, stays = Api(self, bob), Api(self, bob)
         gone.ask("stream.listen", service="other")
