@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -62,7 +63,9 @@ Api::Api() : socket_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     throw last_error("cannot reach p2pd at " + path);
 }
 
-Api::~Api() { ::close(socket_); }
+Api::~Api() {
+  if (socket_ >= 0) ::close(socket_);
+}
 
 json Api::call(const std::string& method, const json& params, int descriptor) {
   const int id = ++last_id_;
@@ -100,6 +103,8 @@ Api::Ready Api::wait(int file, int milliseconds) {
   return files[0].revents != 0 ? Ready::event : Ready::input;
 }
 
+Stream Api::take_stream() { return {std::exchange(socket_, -1), std::move(input_)}; }
+
 json Api::read_line() {
   std::size_t newline = 0;
   while ((newline = input_.find('\n')) == std::string::npos) {
@@ -112,6 +117,25 @@ json Api::read_line() {
   json line = json::parse(input_.substr(0, newline));
   input_.erase(0, newline + 1);
   return line;
+}
+
+std::string read_some(int file) {
+  std::string out(65536, '\0');
+  ssize_t count = 0;
+  do {
+    count = ::read(file, out.data(), out.size());
+  } while (count < 0 && errno == EINTR);
+  out.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+  return out;
+}
+
+bool write_all(int socket, const std::string& data) {
+  for (std::size_t done = 0; done < data.size();) {
+    const ssize_t count = ::send(socket, data.data() + done, data.size() - done, MSG_NOSIGNAL);
+    if (count < 0 && errno != EINTR) return false;
+    if (count > 0) done += static_cast<std::size_t>(count);
+  }
+  return true;
 }
 
 void receive(Api& api, const std::string& peer, const std::function<bool(const json& message)>& handle) {

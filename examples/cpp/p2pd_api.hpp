@@ -19,6 +19,17 @@ struct Refused : std::runtime_error {
   std::string reason;
 };
 
+// What a connection has become after stream.open or stream.listen. The socket is the caller's to close.
+struct Stream {
+  int socket = -1;
+  std::string early;  // bytes of the stream that came with the answer
+};
+
+// Empty at the end, and when it broke.
+std::string read_some(int file);
+// False when the other end takes no more.
+bool write_all(int socket, const std::string& data);
+
 class Api {
  public:
   Api();
@@ -34,6 +45,8 @@ class Api {
   // Waits for an event, for input in `file` (-1: none), or for `milliseconds` (-1: for ever).
   enum class Ready { event, input, nothing };
   Ready wait(int file, int milliseconds);
+  // After stream.open or stream.listen; nothing else can be done with this object then.
+  Stream take_stream();
 
  private:
   nlohmann::json read_line();

@@ -67,6 +67,11 @@ class Api:
         ready, _, _ = select.select([self.socket] + ([file] if file else []), [], [], seconds)
         return "event" if self.socket in ready else "input" if ready else None
 
+    def take_stream(self):
+        """After stream.open or stream.listen: the socket, and the bytes of the stream that came with the answer."""
+        early, self.input = self.input, b""
+        return self.socket, early
+
     def read_line(self):
         while b"\n" not in self.input:
             chunk = self.socket.recv(65536)

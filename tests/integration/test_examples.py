@@ -15,9 +15,7 @@ EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 class Program:
     """An example beside a daemon; its lines one by one."""
 
-    def __init__(self, case, language, daemon, name, *arguments):
-        command = [sys.executable, str(EXAMPLES / "python" / f"{name}.py")] if language == "python" else \
-            [str(pathlib.Path(os.environ["P2PD_BUILD"]).resolve() / "examples" / name)]
+    def __init__(self, case, command, daemon, name, *arguments):
         self.name = name
         self.process = subprocess.Popen([*command, *arguments], env=daemon.environment, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -58,8 +56,13 @@ class Examples:
         super().setUp()
         self.alice, self.bob, _ = self.pair()
 
+    def command(self, name):
+        if self.language == "python":
+            return [sys.executable, str(EXAMPLES / "python" / f"{name}.py")]
+        return [str(pathlib.Path(os.environ["P2PD_BUILD"]).resolve() / "examples" / name)]
+
     def start(self, daemon, name, *arguments):
-        return Program(self, self.language, daemon, name, *arguments)
+        return Program(self, self.command(name), daemon, name, *arguments)
 
     def test_chat(self):
         self.alice.ctl("send", "bob", "from before")
@@ -97,6 +100,19 @@ class Examples:
         self.assertEqual({watcher.line() for _ in files}, {f"{name}: done" for name in files})
         stored = {f["file"]: pathlib.Path(f["path"]).read_bytes() for f in self.bob.json("file", "list", "--all")["files"]}
         self.assertEqual(stored, files)
+
+    def test_echo(self):
+        server = self.start(self.bob, "echo_server")
+        self.assertEqual(server.line(), "listening")
+        talking = self.start(self.alice, "echo_client", "bob")
+        talking.type("one line")
+        self.assertEqual(server.line(), "a stream from alice")
+        data = os.urandom(1 << 20)
+        done = subprocess.run(self.command("echo_client") + ["bob"], env=self.alice.environment, input=data, capture_output=True,
+                              timeout=harness.DEADLINE, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertEqual(done.stdout, data)
+        self.assertEqual(talking.finish(), ("one line\n", "", 0))
 
     def test_what_goes_wrong_is_a_sentence(self):
         for name, arguments in (("chat", ["eve"]), ("ask", ["eve", "1"]), ("watch_folder", [str(self.lab.folder), "eve"])):
