@@ -1,5 +1,8 @@
 // daemon.*, log.*: about the daemon itself.
 #include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -8,6 +11,7 @@
 #include "daemon/node.hpp"
 #include "daemon/rpc.hpp"
 #include "daemon/status_json.hpp"
+#include "ipc/codec.hpp"
 
 namespace p2pd::daemon {
 namespace {
@@ -90,6 +94,36 @@ json home_json(const std::vector<RelayHub::Status>& relays) {
   return {{"url", nullptr}, {"state", "offline"}, {"rtt_ms", nullptr}};
 }
 
+// Who asks while the planes are being asked waits for the next round and shares it with all others who wait:
+// a hundred requests that came together cost two rounds, and each gets a state that is no older than its
+// question. Kept alive by the method table and by a round under way.
+class StatusRounds : public std::enable_shared_from_this<StatusRounds> {
+ public:
+  explicit StatusRounds(Node& node) : node_(node) {}
+
+  void ask(Responder responder) {
+    waiting_.push_back(std::move(responder));
+    if (!running_) begin();
+  }
+
+ private:
+  void begin() {
+    running_ = true;
+    // std::function wants to copy what it holds.
+    auto asked = std::make_shared<std::vector<Responder>>(std::exchange(waiting_, {}));
+    status_snapshot(node_, [self = shared_from_this(), asked](const json& status) {
+      const std::string text = ipc::to_line(status);
+      for (Responder& responder : *asked) responder.ok_text(text);
+      self->running_ = false;
+      if (!self->waiting_.empty()) self->begin();
+    });
+  }
+
+  Node& node_;
+  bool running_ = false;
+  std::vector<Responder> waiting_;
+};
+
 void hello(Node& node, const Request& request, Responder responder) {
   responder.ok({{"peer_id", node.id().text()},
                 {"version", P2PD_VERSION},
@@ -148,10 +182,8 @@ void add_daemon_methods(ipc::MethodTable& table, Node& node) {
                  {"port_mapping", Type::object,
                   "state (off, finding, none, mapping), protocol, gateway, external, mappings, error"},
                  {"peers", Type::array, "all peers, as peer.status shows one"}},
-      .handler = [&node](const Request&, Responder responder) {
-        // std::function wants to copy what it holds.
-        auto answer = std::make_shared<Responder>(std::move(responder));
-        status_snapshot(node, [answer](const json& status) { answer->ok(status); });
+      .handler = [rounds = std::make_shared<StatusRounds>(node)](const Request&, Responder responder) {
+        rounds->ask(std::move(responder));
       }});
   table.add(Method{
       .name = "daemon.config",

@@ -175,6 +175,10 @@ std::string encode_result(std::string_view id, const json& result) {
   return envelope(id, "result", to_line(result));
 }
 
+std::string encode_result_text(std::string_view id, std::string_view result) {
+  return envelope(id, "result", result);
+}
+
 std::string encode_error(std::string_view id, const ApiError& error) {
   const json body = {{"code", static_cast<int>(error.code)},
                      {"message", error.message},

@@ -51,6 +51,8 @@ struct Answer {
 // Without a newline. Strings that are not UTF-8 get U+FFFD where they are wrong.
 [[nodiscard]] std::string to_line(const nlohmann::json& value);
 [[nodiscard]] std::string encode_result(std::string_view id, const nlohmann::json& result);
+// `result` is JSON text already, without a newline in it.
+[[nodiscard]] std::string encode_result_text(std::string_view id, std::string_view result);
 [[nodiscard]] std::string encode_error(std::string_view id, const ApiError& error);
 [[nodiscard]] std::string encode_request(std::string_view id, std::string_view method,
                                          const nlohmann::json& params);

@@ -82,6 +82,10 @@ void Responder::ok(const nlohmann::json& result) {
 
 void Responder::ok() { ok(nlohmann::json::object()); }
 
+void Responder::ok_text(std::string_view result) {
+  finish(id_.empty() ? std::string() : encode_result_text(id_, result));
+}
+
 void Responder::error(const ApiError& error) {
   finish(id_.empty() ? std::string() : encode_error(id_, error));
 }

@@ -99,6 +99,8 @@ class Responder {
   void ok(const nlohmann::json& result);
   // The result {}.
   void ok();
+  // A result that was encoded already (to_line), for several who are told the same.
+  void ok_text(std::string_view result);
   void error(const ApiError& error);
   void error(ErrorCode code, std::string message);
 

@@ -128,9 +128,10 @@ class Server::Impl {
                                  (who ? "uid " + std::to_string(who->uid) : std::string("unknown users")) +
                                  ": " + methods_.way_to(Tier::read)});
     }
-    if (clients_.size() >= options_.max_clients) {
+    const std::size_t reserved = *tier == Tier::admin ? 0 : options_.reserved_clients;
+    if (clients_.size() + reserved >= options_.max_clients) {
       base::log::warn("ipc", "client refused: too many", {{"clients", clients_.size()}});
-      return refuse(socket, {ErrorCode::busy, "p2pd has " + std::to_string(options_.max_clients) +
+      return refuse(socket, {ErrorCode::busy, "p2pd has " + std::to_string(clients_.size()) +
                                                   " clients already: close one and try again"});
     }
     const ClientId id{++last_client_};

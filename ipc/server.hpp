@@ -28,6 +28,7 @@ struct ServerOptions {
   mode_t mode = 0600;          // of the socket, set by umask before bind
   std::optional<gid_t> group;  // of the socket, where it is not to be the process's own
   std::size_t max_clients = 64;
+  std::size_t reserved_clients = 8;  // of these for the tier admin alone, so that others cannot shut it out
   std::size_t max_line = kMaxLine;
   std::size_t max_outstanding = 128;  // unanswered requests a connection; above it nothing is read from it
   // Unread answers of one client: above the first no request is read and no event is sent (the subscription

@@ -26,6 +26,8 @@ using base::kAwait;
 using base::TimePoint;
 
 constexpr std::size_t kReadSize = 16 * 1024;
+// Lines that are written by one call.
+constexpr std::size_t kMaxWritten = 64;
 // Descriptors the kernel may hand over with one read; all but the first are closed.
 constexpr std::size_t kMaxDescriptors = 8;
 
@@ -269,23 +271,38 @@ asio::awaitable<void> Session::run_writer(std::shared_ptr<Session> self) {
       co_await self->writable_.async_wait(kAwait);
       continue;
     }
-    // The front stays where it is until it is written: a deque does not move its elements.
-    std::size_t offset = 0;
-    while (offset < self->output_.front().size() && self->state_ != State::closed) {
-      const asio::const_buffer rest = asio::buffer(self->output_.front()) + offset;
-      const auto [error, count] = co_await self->socket_.async_write_some(rest, kAwait);
-      if (error) self->close();
-      offset += count;
-      self->last_written_ = Clock::now();
-    }
+    // What is queued stays where it is until it is written: a deque does not move its elements.
+    const std::vector<asio::const_buffer> lines = self->next_output();
+    const auto [error, count] = co_await self->socket_.async_write_some(lines, kAwait);
+    if (error) self->close();
     if (self->state_ == State::closed) break;
-    self->output_bytes_ -= self->output_.front().size();
-    self->output_.pop_front();
-    self->last_activity_ = Clock::now();
-    self->readable_.cancel();
-    self->rearm_watchdog();
+    self->wrote(count);
   }
   self->close();
+}
+
+// Several answers at once: a system call for each would cost more than the answers.
+std::vector<asio::const_buffer> Session::next_output() const {
+  std::vector<asio::const_buffer> out;
+  out.reserve(std::min(output_.size(), kMaxWritten));
+  for (const std::string& line : output_) {
+    if (out.size() == kMaxWritten) break;
+    out.push_back(asio::buffer(line));
+  }
+  out.front() += written_;
+  return out;
+}
+
+void Session::wrote(std::size_t count) {
+  last_written_ = last_activity_ = Clock::now();
+  written_ += count;
+  while (!output_.empty() && written_ >= output_.front().size()) {
+    written_ -= output_.front().size();
+    output_bytes_ -= output_.front().size();
+    output_.pop_front();
+  }
+  readable_.cancel();
+  rearm_watchdog();
 }
 
 void Session::enqueue(std::string line) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 
@@ -75,6 +76,8 @@ class Session final : public Outlet, public std::enable_shared_from_this<Session
   void reject_http();
 
   void enqueue(std::string line);
+  [[nodiscard]] std::vector<boost::asio::const_buffer> next_output() const;
+  void wrote(std::size_t count);
   [[nodiscard]] base::TimePoint deadline() const;
   void expire(base::TimePoint now);
   void rearm_watchdog();
@@ -95,6 +98,7 @@ class Session final : public Outlet, public std::enable_shared_from_this<Session
 
   std::deque<std::string> output_;
   std::size_t output_bytes_ = 0;
+  std::size_t written_ = 0;  // bytes of its front
   base::TimePoint last_written_;
 
   std::size_t outstanding_ = 0;

@@ -67,6 +67,24 @@ TEST_F(ServerLimitsTest, RefusesOneClientTooManyAndTakesTheNextWhenOneLeaves) {
   EXPECT_FALSE(answer(fourth.line()).error);
 }
 
+TEST_F(ServerLimitsTest, OthersCannotTakeThePlacesOfAdministrators) {
+  std::atomic<Tier> tier = Tier::operate;
+  ServerOptions options;
+  options.max_clients = 3;
+  options.reserved_clients = 2;
+  options.authorise = [&tier](const Credentials&) -> std::optional<Tier> { return tier.load(); };
+  start(std::move(options));
+  RawClient first(path());
+  first.send_line(request(1, "rpc.discover"));
+  EXPECT_FALSE(answer(first.line()).error);
+  RawClient second(path());
+  EXPECT_EQ(code(second.line()), ErrorCode::busy);
+  tier = Tier::admin;
+  RawClient administrator(path());
+  administrator.send_line(request(1, "echo", {{"text", "x"}}));
+  EXPECT_FALSE(answer(administrator.line()).error);
+}
+
 TEST_F(ServerLimitsTest, RefusesUsersItDoesNotServe) {
   ServerOptions options;
   options.authorise = [](const Credentials& who) -> std::optional<Tier> {
