@@ -41,7 +41,8 @@ class Api:
         line = json.dumps(request).encode() + b"\n"
         # A descriptor travels beside the first byte of its request.
         sent = socket.send_fds(self.socket, [line], [] if descriptor is None else [descriptor])
-        self.socket.sendall(line[sent:])
+        if sent < len(line):
+            self.socket.sendall(line[sent:])
         while True:
             answer = self.read_line()
             if "method" in answer:

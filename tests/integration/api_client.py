@@ -17,7 +17,8 @@ class Connection:
         """The whole answer, with `result` or `error`."""
         line = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params or {}}).encode() + b"\n"
         sent = socket.send_fds(self.socket, [line], [] if descriptor is None else [descriptor])
-        self.socket.sendall(line[sent:])
+        if sent < len(line):  # nothing at all would be an error where the daemon has answered and closed by now
+            self.socket.sendall(line[sent:])
         while True:
             answer = json.loads(self.lines.readline())
             if "id" in answer:
