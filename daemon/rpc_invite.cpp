@@ -24,8 +24,8 @@ using Needed = ipc::Presence;
 constexpr std::int64_t kDefaultLifetimeMs = 10 * 60 * 1000;
 constexpr std::int64_t kMinLifetimeMs = 1'000;
 constexpr std::int64_t kMaxLifetimeMs = std::int64_t{30} * 24 * 3600 * 1000;
-constexpr std::int64_t kDefaultTimeoutMs = 30'000;
-constexpr std::int64_t kMaxTimeoutMs = 24 * 3600 * 1000;
+constexpr std::int64_t kDefaultAcceptMs = 30'000;
+constexpr std::int64_t kMaxAcceptMs = 24 * 3600 * 1000;
 
 json time_or_null(const std::optional<base::WallTime>& time) {
   return time ? json(base::to_rfc3339(*time)) : json();
@@ -118,7 +118,7 @@ void revoke(Node& node, const Request& request, Responder responder) {
 
 void accept(Node& node, const Request& request, Responder responder) {
   milliseconds timeout{};
-  if (!in_range(request, responder, "timeout_ms", kDefaultTimeoutMs, 1, kMaxTimeoutMs, timeout)) return;
+  if (!in_range(request, responder, "timeout_ms", kDefaultAcceptMs, 1, kMaxAcceptMs, timeout)) return;
   auto answer = std::make_shared<Responder>(std::move(responder));
   node.pairings().joining().accept(*request.text("ticket"), request.text("name").value_or(""), timeout,
                                    [answer](base::Result<KnownPeer> peer) {
