@@ -28,7 +28,9 @@ using base::ByteView;
 using base::Clock;
 using net::StreamId;
 
-constexpr std::size_t kPacket = 1452;       // what an Ethernet path takes: loopback must not flatter
+constexpr std::size_t kPacket = 1452;  // what an Ethernet path takes: loopback must not flatter
+constexpr std::size_t kDatagram = proto::kQuicPrefixSize + kPacket;
+constexpr std::size_t kBurst = 44;          // datagrams in one system call
 constexpr std::size_t kInFlight = 8 << 20;  // bytes written ahead of the acknowledgements
 
 class End final : private net::IceEvents, private net::QuicEvents {
@@ -134,14 +136,25 @@ class End final : private net::IceEvents, private net::QuicEvents {
   // --- driving ---
   void flush() {
     if (!quic_) return;
-    static thread_local std::array<std::uint8_t, proto::kQuicPrefixSize + kPacket> buffer;
-    const auto now = Clock::now();
-    while (const std::size_t size =
-               quic_->write_packet(std::span(buffer).subspan(proto::kQuicPrefixSize), now)) {
-      std::ranges::copy(proto::quic_prefix(size), buffer.begin());
-      (void)ice_->send(ByteView(buffer).first(proto::kQuicPrefixSize + size));
+    while (send_burst()) {
     }
     arm();
+  }
+  // As peer::Session does it.
+  bool send_burst() {
+    static std::array<std::uint8_t, kBurst * kDatagram> buffer;
+    const auto now = Clock::now();
+    std::size_t used = 0;
+    while (used + kDatagram <= buffer.size()) {
+      const auto place = std::span(buffer).subspan(used, kDatagram);
+      const std::size_t size = quic_->write_packet(place.subspan(proto::kQuicPrefixSize), now);
+      if (size == 0) break;
+      std::ranges::copy(proto::quic_prefix(size), place.begin());
+      used += proto::kQuicPrefixSize + size;
+      if (size < kPacket) break;
+    }
+    if (used > 0) (void)ice_->send_batch(ByteView(buffer).first(used), kDatagram);
+    return used > 0;
   }
   void arm() {
     if (quic_->deadline() >= armed_) return;

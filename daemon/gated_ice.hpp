@@ -32,6 +32,9 @@ class GatedIce final : public net::Ice, private net::IceEvents {
   [[nodiscard]] net::SendOutcome send(base::ByteView datagram) override {
     return blocked_ ? net::SendOutcome::sent : agent_->send(datagram);
   }
+  [[nodiscard]] net::SendOutcome send_batch(base::ByteView datagrams, std::size_t size) override {
+    return blocked_ ? net::SendOutcome::sent : agent_->send_batch(datagrams, size);
+  }
   void stop(std::function<void()> done) override { agent_->stop(std::move(done)); }
 
  private:

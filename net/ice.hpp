@@ -3,6 +3,8 @@
 // owner's thread, never from inside a call into it.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -39,8 +41,9 @@ class IceEvents {
   // A pair is selected and carries data both ways; again whenever another pair is selected.
   virtual void on_ice_connected(std::uint32_t generation, const IcePair& pair) = 0;
   virtual void on_ice_failed(std::uint32_t generation, IceFailure failure) = 0;
-  // One datagram of ours: what libnice did not take as STUN or ChannelData. Valid during the call. It may
-  // come before on_ice_connected, and on the generation before the current one.
+  // A datagram of ours: what libnice did not take as STUN or ChannelData. Several of QUIC's may come as one
+  // (proto::QuicPackets). Valid during the call. It may come before on_ice_connected, and on the generation
+  // before the current one.
   virtual void on_ice_datagram(base::ByteView datagram) = 0;
   // All that had arrived together was delivered: a good moment to flush.
   virtual void on_ice_batch_end() = 0;
@@ -69,6 +72,18 @@ class Ice {
   virtual void add_remote_candidate(std::uint32_t generation, const proto::Candidate& candidate) = 0;
   virtual void remote_candidates_done(std::uint32_t generation) = 0;
   [[nodiscard]] virtual SendOutcome send(base::ByteView datagram) = 0;
+  // Several datagrams, one behind the other: each has `size` bytes but the last, which may have fewer. As
+  // send() for each, in fewer system calls where that can be. The outcome is that of all, or of the first
+  // that was not sent.
+  [[nodiscard]] virtual SendOutcome send_batch(base::ByteView datagrams, std::size_t size) {
+    SendOutcome outcome = SendOutcome::sent;
+    while (!datagrams.empty()) {
+      const SendOutcome one = send(datagrams.first(std::min(size, datagrams.size())));
+      if (outcome == SendOutcome::sent) outcome = one;
+      datagrams = datagrams.subspan(std::min(size, datagrams.size()));
+    }
+    return outcome;
+  }
   // Closes sockets and TURN allocations; `done` runs when nothing of the agent is left. No event follows the
   // call.
   virtual void stop(std::function<void()> done) = 0;

@@ -38,7 +38,7 @@ struct IceAgent::Impl final : IceSessionOwner, std::enable_shared_from_this<IceA
       : io(executor), config(std::move(settings)), events(&receiver), linger(executor) {}
 
   void on_session_event(IceSession& session, IceSessionEvent event) override;
-  void on_session_datagram(base::ByteView datagram) override;
+  void on_session_datagram(base::ByteView datagram, std::size_t packets) override;
   void on_session_batch_end() override;
 
   void deliver();
@@ -94,10 +94,11 @@ void IceAgent::Impl::deliver(IceSessionEvent& event) {
       event);
 }
 
-void IceAgent::Impl::on_session_datagram(base::ByteView datagram) {
+void IceAgent::Impl::on_session_datagram(base::ByteView datagram, std::size_t packets) {
   if (events == nullptr) return;
   events->on_ice_datagram(datagram);
-  if (++batch >= kBatch) on_session_batch_end();
+  batch += packets;
+  if (batch >= kBatch) on_session_batch_end();
 }
 
 void IceAgent::Impl::on_session_batch_end() {
@@ -177,6 +178,12 @@ SendOutcome IceAgent::send(base::ByteView datagram) {
   Impl& impl = *impl_;
   if (impl.current && impl.current->connected()) return impl.current->send(datagram);
   return impl.previous ? impl.previous->send(datagram) : SendOutcome::no_path;
+}
+
+SendOutcome IceAgent::send_batch(base::ByteView datagrams, std::size_t size) {
+  Impl& impl = *impl_;
+  if (impl.current && impl.current->connected()) return impl.current->send_batch(datagrams, size);
+  return impl.previous ? impl.previous->send_batch(datagrams, size) : SendOutcome::no_path;
 }
 
 void IceAgent::stop(std::function<void()> done) {

@@ -63,6 +63,7 @@ class IceAgent final : public Ice {
   void remote_candidates_done(std::uint32_t generation) override;
   // no_path also where the kernel says that there is no route any more.
   [[nodiscard]] SendOutcome send(base::ByteView datagram) override;
+  [[nodiscard]] SendOutcome send_batch(base::ByteView datagrams, std::size_t size) override;
   // Takes about a millisecond; with TURN allocations to return, at most 1.5 s.
   void stop(std::function<void()> done) override;
 

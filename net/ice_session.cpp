@@ -9,6 +9,7 @@
 #include "base/assert.hpp"
 #include "base/log.hpp"
 #include "net/local_addresses.hpp"
+#include "proto/datagram.hpp"
 
 namespace p2pd::net {
 
@@ -28,6 +29,22 @@ constexpr std::chrono::milliseconds kKnockAgain{100};
 constexpr std::size_t kMaxKnocks = 2;  // libnice takes 25 remote candidates in all
 
 IceSession& session(gpointer self) { return *static_cast<IceSession*>(self); }
+
+SendOutcome outcome_of(int error) {
+  switch (error) {
+    case 0:
+      return SendOutcome::sent;
+    case EMSGSIZE:
+      return SendOutcome::too_big;
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case EADDRNOTAVAIL:
+      return SendOutcome::no_path;
+    default:
+      return SendOutcome::blocked;
+  }
+}
 
 proto::CandidatePolicy effective_policy(const IceConfig& config) {
   proto::CandidatePolicy policy = config.policy;
@@ -227,8 +244,26 @@ void IceSession::remote_candidates_done() {
   judge_progress();
 }
 
+// On a direct pair past libnice, whose consent (RFC 7675) is what keeps this session connected: losing it
+// closes socket_.
 SendOutcome IceSession::send(base::ByteView datagram) {
   if (state_ != State::connected) return SendOutcome::no_path;
+  return socket_.open() ? outcome_of(socket_.send(datagram)) : send_through_agent(datagram);
+}
+
+SendOutcome IceSession::send_batch(base::ByteView datagrams, std::size_t size) {
+  if (state_ != State::connected) return SendOutcome::no_path;
+  if (socket_.open()) return outcome_of(socket_.send_batch(datagrams, size));
+  SendOutcome outcome = SendOutcome::sent;
+  while (!datagrams.empty() && outcome == SendOutcome::sent) {
+    const std::size_t next = std::min(size, datagrams.size());
+    outcome = send_through_agent(datagrams.first(next));
+    datagrams = datagrams.subspan(next);
+  }
+  return outcome;
+}
+
+SendOutcome IceSession::send_through_agent(base::ByteView datagram) {
   const GOutputVector vector{datagram.data(), datagram.size()};
   // libnice does not write to it; its type is shared with the receiving functions.
   NiceOutputMessage message{const_cast<GOutputVector*>(&vector), 1};
@@ -241,22 +276,7 @@ SendOutcome IceSession::send(base::ByteView datagram) {
   if (code == G_IO_ERROR_WOULD_BLOCK) return SendOutcome::blocked;
   // Consent was lost, or the component is gone.
   if (code != G_IO_ERROR_FAILED) return SendOutcome::no_path;
-  if (!socket_.open())
-    return datagram.size() > kSmallestPathSize ? SendOutcome::too_big : SendOutcome::blocked;
-  // libnice swallows errno. Trying once more past it brings the reason, or the datagram gets out after all.
-  switch (socket_.send(datagram)) {
-    case 0:
-      return SendOutcome::sent;
-    case EMSGSIZE:
-      return SendOutcome::too_big;
-    case ENETUNREACH:
-    case EHOSTUNREACH:
-    case ENETDOWN:
-    case EADDRNOTAVAIL:
-      return SendOutcome::no_path;
-    default:
-      return SendOutcome::blocked;
-  }
+  return datagram.size() > kSmallestPathSize ? SendOutcome::too_big : SendOutcome::blocked;
 }
 
 void IceSession::use_selected_pair() {
@@ -270,11 +290,11 @@ void IceSession::use_selected_pair() {
   if (pair_ && pair_->local == pair.local && pair_->remote == pair.remote) return;
   socket_.reset();
   GSocket* selected = nice_agent_get_selected_socket(agent_.get(), stream_, kComponent);
-  if (selected != nullptr) {
+  if (selected != nullptr && !pair.relayed()) {
     // libnice's own form of the address: what the socket's family understands.
     if (const auto address = to_endpoint(remote->addr)) socket_.adopt(g_socket_get_fd(selected), *address);
-    g_object_unref(selected);
   }
+  if (selected != nullptr) g_object_unref(selected);
   pair_ = pair;
   base::log::debug("ice", "pair selected",
                    {{"peer", config_.log_name},
@@ -399,8 +419,36 @@ void IceSession::on_component_state(NiceComponentState state) {
 
 void IceSession::on_received(base::ByteView datagram) {
   if (state_ == State::closing) return;
-  owner_.on_session_datagram(datagram);
-  if (++in_dispatch_ < kMaxPerRound || !receiving_ || state_ == State::closing) return;
+  if (socket_.coalesces() && proto::datagram_kind(datagram) == proto::DatagramKind::quic) {
+    receive_coalesced(datagram);
+  } else {
+    tell_datagram(datagram, 1);
+  }
+}
+
+// What the kernel glued together (UDP_GRO) has one size but for the last, and libnice keeps the size for
+// itself: the prefixes tell.
+void IceSession::receive_coalesced(base::ByteView datagrams) {
+  proto::QuicPackets packets(datagrams);
+  std::size_t count = 0;
+  while (packets.next()) ++count;
+  const base::ByteView rest = packets.rest();
+  if (count > 0) tell_datagram(datagrams.first(datagrams.size() - rest.size()), count);
+  const auto kind = proto::datagram_kind(rest);
+  if (kind == proto::DatagramKind::link) {
+    tell_datagram(rest, 1);
+  } else if (kind == proto::DatagramKind::stun || kind == proto::DatagramKind::turn_channel) {
+    base::log::info("ice", "packets that libnice should see came glued to others: receive offload is off",
+                    {{"peer", config_.log_name}, {"generation", generation_}});
+    socket_.stop_coalescing();
+  }
+}
+
+void IceSession::tell_datagram(base::ByteView datagram, std::size_t packets) {
+  if (state_ == State::closing) return;
+  owner_.on_session_datagram(datagram, packets);
+  in_dispatch_ += packets;
+  if (in_dispatch_ < kMaxPerRound || !receiving_ || state_ == State::closing) return;
   receiving_ = false;
   nice_agent_attach_recv(agent_.get(), stream_, kComponent, loop_.context(), nullptr, nullptr);
 }

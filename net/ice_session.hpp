@@ -35,7 +35,8 @@ class IceSessionOwner {
   // May come from inside a call into the session: to be queued.
   virtual void on_session_event(IceSession& session, IceSessionEvent event) = 0;
   // Only from a handler of the io_context.
-  virtual void on_session_datagram(base::ByteView datagram) = 0;
+  // `packets`: how many datagrams of the network it is made of.
+  virtual void on_session_datagram(base::ByteView datagram, std::size_t packets) = 0;
   virtual void on_session_batch_end() = 0;
 
  protected:
@@ -65,6 +66,7 @@ class IceSession {
   void add_remote_candidate(const proto::Candidate& candidate);
   void remote_candidates_done();
   [[nodiscard]] SendOutcome send(base::ByteView datagram);
+  [[nodiscard]] SendOutcome send_batch(base::ByteView datagrams, std::size_t size);
   // Returns allocations, closes sockets; `done` comes from a handler of the io_context.
   void close(std::function<void()> done);
 
@@ -88,7 +90,10 @@ class IceSession {
   void on_mapped(std::size_t which, std::optional<proto::Endpoint> external);
   void finish_gathering();
   void on_component_state(NiceComponentState state);
+  [[nodiscard]] SendOutcome send_through_agent(base::ByteView datagram);
   void on_received(base::ByteView datagram);
+  void receive_coalesced(base::ByteView datagrams);
+  void tell_datagram(base::ByteView datagram, std::size_t packets);
   void on_dispatched();
   void finish_close();
 
@@ -117,7 +122,7 @@ class IceSession {
   State state_ = State::checking;
   NiceComponentState nice_state_ = NICE_COMPONENT_STATE_DISCONNECTED;
   std::optional<IcePair> pair_;  // as last told to the owner
-  IceSocket socket_;             // of pair_, unless it is relayed here
+  IceSocket socket_;             // of pair_, unless it is relayed
   std::size_t local_addresses_ = 0;
   bool has_local_v4_ = false;  // of the candidates offered
   bool has_local_v6_ = false;

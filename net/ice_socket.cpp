@@ -1,47 +1,94 @@
 #include "net/ice_socket.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "base/log.hpp"
+#include "proto/datagram.hpp"
 
 namespace p2pd::net {
 
+namespace {
+
+// Of a datagram, RFC 791 and RFC 8200; see the header's top.
+constexpr int kQuicHopLimit = 63;
+constexpr int kFrameHopLimits[] = {62, 61};
+
+// What UDP_SEGMENT cannot do for a device or a size, while the datagrams one by one may get through.
+bool not_segmentable(int error) {
+  return error == EIO || error == EINVAL || error == EOPNOTSUPP || error == ENOPROTOOPT || error == EMSGSIZE;
+}
+
+}  // namespace
+
 void IceSocket::adopt(int fd, const proto::Endpoint& remote) {
+  reset();
   descriptor_.reset(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  remote_ = remote;
   if (!descriptor_) {
     base::log::warn("ice", "cannot duplicate the selected socket", {{"error", std::strerror(errno)}});
     return;
   }
-  if (!forbid_fragmentation(descriptor_.get(), remote.v6)) {
-    base::log::debug("ice", "packets on the selected socket may be fragmented");
-  }
-}
-
-int IceSocket::send(base::ByteView datagram) const {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-  if (remote_.v6) {
+  if (remote.v6) {
     sockaddr_in6 address{};
     address.sin6_family = AF_INET6;
-    address.sin6_port = htons(remote_.port);
-    std::memcpy(&address.sin6_addr, remote_.address.data(), sizeof address.sin6_addr);
-    std::memcpy(&storage, &address, size = sizeof address);
+    address.sin6_port = htons(remote.port);
+    std::memcpy(&address.sin6_addr, remote.address.data(), sizeof address.sin6_addr);
+    std::memcpy(&remote_, &address, remote_size_ = sizeof address);
   } else {
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_port = htons(remote_.port);
-    std::memcpy(&address.sin_addr, remote_.address.data(), sizeof address.sin_addr);
-    std::memcpy(&storage, &address, size = sizeof address);
+    address.sin_port = htons(remote.port);
+    std::memcpy(&address.sin_addr, remote.address.data(), sizeof address.sin_addr);
+    std::memcpy(&remote_, &address, remote_size_ = sizeof address);
   }
-  const auto sent = ::sendto(descriptor_.get(), datagram.data(), datagram.size(), MSG_DONTWAIT,
-                             reinterpret_cast<const sockaddr*>(&storage), size);
-  return sent < 0 ? errno : 0;
+  if (!forbid_fragmentation(descriptor_.get(), remote.v6)) {
+    base::log::debug("ice", "packets on the selected socket may be fragmented");
+  }
+  segments_ = can_segment();
+  coalesces_ = set_coalescing(descriptor_.get(), true);
+}
+
+void IceSocket::reset() {
+  stop_coalescing();
+  descriptor_.reset();
+}
+
+// libnice's descriptor is the same socket.
+void IceSocket::stop_coalescing() {
+  if (std::exchange(coalesces_, false)) set_coalescing(descriptor_.get(), false);
+}
+
+int IceSocket::hop_limit(base::ByteView datagram) {
+  if (proto::datagram_kind(datagram) == proto::DatagramKind::quic) return kQuicHopLimit;
+  odd_frame_ = !odd_frame_;
+  return kFrameHopLimits[odd_frame_ ? 1 : 0];
+}
+
+int IceSocket::send(base::ByteView datagram) {
+  return send_message(descriptor_.get(), remote_, remote_size_, datagram, hop_limit(datagram));
+}
+
+int IceSocket::send_batch(base::ByteView datagrams, std::size_t size) {
+  if (segments_ && datagrams.size() > size) {
+    const int error = send_message(descriptor_.get(), remote_, remote_size_, datagrams, kQuicHopLimit,
+                                   static_cast<std::uint16_t>(size));
+    if (!not_segmentable(error)) return error;
+    // EINVAL and EMSGSIZE are for this size, the others for good.
+    segments_ = error == EINVAL || error == EMSGSIZE;
+  }
+  int error = 0;
+  while (!datagrams.empty() && error == 0) {
+    const std::size_t next = std::min(size, datagrams.size());
+    error = send(datagrams.first(next));
+    datagrams = datagrams.subspan(next);
+  }
+  return error;
 }
 
 void enlarge_socket_buffers(int fd) {

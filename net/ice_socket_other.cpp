@@ -1,3 +1,5 @@
+#include <cerrno>
+
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -17,6 +19,18 @@ bool forbid_fragmentation(int fd, bool v6) {
   static_cast<void>(v6);
   static_cast<void>(on);
   return false;
+}
+
+bool can_segment() { return false; }
+
+bool set_coalescing(int, bool) { return false; }
+
+int send_message(int fd, const sockaddr_storage& to, socklen_t size, base::ByteView bytes, int,
+                 std::uint16_t) {
+  return ::sendto(fd, bytes.data(), bytes.size(), MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&to),
+                  size) < 0
+             ? errno
+             : 0;
 }
 
 }  // namespace p2pd::net

@@ -167,4 +167,8 @@ net::SendOutcome IceControl::send(base::ByteView datagram) {
   return agent_ ? agent_->send(datagram) : net::SendOutcome::no_path;
 }
 
+net::SendOutcome IceControl::send_batch(base::ByteView datagrams, std::size_t size) {
+  return agent_ ? agent_->send_batch(datagrams, size) : net::SendOutcome::no_path;
+}
+
 }  // namespace p2pd::peer

@@ -74,6 +74,7 @@ class IceControl {
   void receive(const proto::ControlCandidatesDone& done);
 
   [[nodiscard]] net::SendOutcome send(base::ByteView datagram);
+  [[nodiscard]] net::SendOutcome send_batch(base::ByteView datagrams, std::size_t size);
 
   // The pair selected last. A failed later generation leaves it: it may still carry data, and the Link is to
   // judge that; drop_pair() is the answer.

@@ -85,8 +85,7 @@ Peer::Impl::Impl(PeerConfig config, PeerHost& host, RelayPort& relay, MessageSto
       role_(role_of(config_.identity->id(), config_.peer)),
       received_(std::make_shared<const ReceivedTeller>(
           [this](std::uint64_t up_to) { observer_.on_messages_received(config_.peer, up_to); })),
-      outbox_waiting_(config_.outbox_waiting),
-      scratch_(net::kMaxDatagram + proto::kQuicPrefixSize) {
+      outbox_waiting_(config_.outbox_waiting) {
   const Turn turn(*this);
   if (demand()) apply(config_.wanted ? Event(Wished{}) : Event(MessageWaits{}));
 }

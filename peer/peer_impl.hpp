@@ -140,7 +140,6 @@ class Peer::Impl final : private SessionHost {
   [[nodiscard]] std::unique_ptr<net::Ice> make_ice(net::IceEvents& events) override;
   void retire_ice(std::unique_ptr<net::Ice> agent) override;
   bool send_relay(base::ByteView datagram) override { return relay_.send(config_.peer, datagram); }
-  [[nodiscard]] std::span<std::uint8_t> scratch() override { return scratch_; }
   void count_sent(PathKind path, std::size_t bytes) override;
   void count_received(PathKind path, std::size_t bytes) override;
 
@@ -179,7 +178,6 @@ class Peer::Impl final : private SessionHost {
   std::array<PathBytes, kPathKinds> bytes_{};
   std::array<PathBytes, kPathKinds> bytes_before_{};  // this connection
   PathClock path_clock_;
-  std::vector<std::uint8_t> scratch_;
   std::list<RetiredAgent> retired_;
 
   int depth_ = 0;

@@ -203,18 +203,11 @@ void Session::receive_link(PathKind path, base::ByteView frame) {
 }
 
 void Session::flush() {
-  const base::TimePoint now = host_.now();
-  const std::span<std::uint8_t> scratch = host_.scratch();
   int sent = 0;
   do {
     kicked_ = false;
-    for (; sent < kFlushQuantum; ++sent) {
-      const std::size_t room = std::min(link_.packet_size(), scratch.size() - proto::kQuicPrefixSize);
-      const std::size_t size = quic_->write_packet(scratch.subspan(proto::kQuicPrefixSize, room), now);
-      if (size == 0) break;
-      send_packet(scratch.first(proto::kQuicPrefixSize + size));
-    }
-    if (stage_ != Stage::closed) link_.set_outstanding(quic_->outstanding(), now);
+    while (const int count = send_burst(kFlushQuantum - sent)) sent += count;
+    if (stage_ != Stage::closed) link_.set_outstanding(quic_->outstanding(), host_.now());
   } while (kicked_ && sent < kFlushQuantum);
   more_ = sent >= kFlushQuantum;
   if (files_) files_->reap();

@@ -49,8 +49,6 @@ class SessionHost {
   [[nodiscard]] virtual std::unique_ptr<net::Ice> make_ice(net::IceEvents& events) = 0;
   virtual void retire_ice(std::unique_ptr<net::Ice> agent) = 0;
   virtual bool send_relay(base::ByteView datagram) = 0;
-  // kMaxDatagram bytes and a prefix, for one datagram at a time.
-  [[nodiscard]] virtual std::span<std::uint8_t> scratch() = 0;
   // QUIC packets by path.
   virtual void count_sent(PathKind path, std::size_t bytes) = 0;
   virtual void count_received(PathKind path, std::size_t bytes) = 0;
@@ -241,8 +239,10 @@ class Session final : private net::QuicEvents,
   net::SendOutcome send_frame(PathKind path, base::ByteView datagram) override;
   void kick_quic() override;
   void on_path_changed(PathKind from, PathKind to, std::string_view reason) override;
-  void send_packet(std::span<std::uint8_t> datagram);  // leaves room for the prefix at its front
-  [[nodiscard]] net::SendOutcome send_on(PathKind path, base::ByteView datagram);
+  // Packets as they come from QUIC, at most `most`; how many there were.
+  [[nodiscard]] int send_burst(int most);
+  void send_datagrams(base::ByteView datagrams, std::size_t size);
+  [[nodiscard]] net::SendOutcome send_on(PathKind path, base::ByteView datagrams, std::size_t size);
   void update_ice(std::string_view reason);
   void lose_pair(std::string_view reason);
   [[nodiscard]] PathKind pair_kind() const;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <utility>
 
@@ -15,29 +16,58 @@ namespace {
 
 // A direct path that held this long was a good one: its next failure is tried again at once.
 constexpr base::Duration kProvenDirect = 30s;
+// What one system call takes with segmentation offload (UDP_SEGMENT); the largest datagram of the relay fits
+// too.
+constexpr std::size_t kMaxBurst = 65'000;
+static_assert(kMaxBurst >= net::kMaxDatagram + proto::kQuicPrefixSize);
 
 }  // namespace
 
 // --- out ---
 
-net::SendOutcome Session::send_on(PathKind path, base::ByteView datagram) {
+net::SendOutcome Session::send_on(PathKind path, base::ByteView datagrams, std::size_t size) {
   if (path == PathKind::relay) {
-    return host_.send_relay(datagram) ? net::SendOutcome::sent : net::SendOutcome::no_path;
+    bool sent = true;
+    for (; !datagrams.empty(); datagrams = datagrams.subspan(std::min(size, datagrams.size())))
+      sent = host_.send_relay(datagrams.first(std::min(size, datagrams.size()))) && sent;
+    return sent ? net::SendOutcome::sent : net::SendOutcome::no_path;
   }
   // Direct and TURN are one agent's selected pair, whichever that is.
   if (!ice_.pair() || pair_kind() != path) return net::SendOutcome::no_path;
-  return ice_.send(datagram);
+  return datagrams.size() > size ? ice_.send_batch(datagrams, size) : ice_.send(datagrams);
 }
 
-void Session::send_packet(std::span<std::uint8_t> datagram) {
-  const std::size_t size = datagram.size() - proto::kQuicPrefixSize;
-  const auto prefix = proto::quic_prefix(size);
-  std::copy(prefix.begin(), prefix.end(), datagram.begin());
+// Those of one size go to the system together: packets of the path's full size, and one shorter one behind.
+int Session::send_burst(int most) {
+  thread_local std::array<std::uint8_t, kMaxBurst> buffer;
+  const base::TimePoint now = host_.now();
+  const std::size_t full = proto::kQuicPrefixSize + std::min(link_.packet_size(), net::kMaxDatagram);
+  const bool together = link_.route().primary == PathKind::direct;
+  std::size_t used = 0;
+  int count = 0;
+  while (count < most && buffer.size() - used >= full) {
+    const auto place = std::span(buffer).subspan(used, full);
+    const std::size_t size = quic_->write_packet(place.subspan(proto::kQuicPrefixSize), now);
+    if (size == 0) break;
+    std::ranges::copy(proto::quic_prefix(size), place.begin());
+    used += proto::kQuicPrefixSize + size;
+    ++count;
+    if (!together || proto::kQuicPrefixSize + size < full) break;
+  }
+  if (count > 0) send_datagrams(base::ByteView(buffer).first(used), full);
+  return count;
+}
+
+// Each of `size` bytes but the last, which may have fewer.
+void Session::send_datagrams(base::ByteView datagrams, std::size_t size) {
   const Link::Route route = link_.route();
   const auto send = [&](PathKind path) {
-    const net::SendOutcome outcome = send_on(path, datagram);
-    if (outcome == net::SendOutcome::sent) host_.count_sent(path, size);
-    if (stage_ != Stage::closed) link_.on_quic_sent(path, datagram.size(), outcome, host_.now());
+    const net::SendOutcome outcome = send_on(path, datagrams, size);
+    for (std::size_t at = 0; at < datagrams.size(); at += size) {
+      const std::size_t bytes = std::min(size, datagrams.size() - at);
+      if (outcome == net::SendOutcome::sent) host_.count_sent(path, bytes - proto::kQuicPrefixSize);
+      if (stage_ != Stage::closed) link_.on_quic_sent(path, bytes, outcome, host_.now());
+    }
   };
   send(route.primary);
   if (route.also) {
@@ -49,7 +79,7 @@ void Session::send_packet(std::span<std::uint8_t> datagram) {
 }
 
 net::SendOutcome Session::send_frame(PathKind path, base::ByteView datagram) {
-  return send_on(path, datagram);
+  return send_on(path, datagram, datagram.size());
 }
 
 // A control message, which comes from inside the connection, may end a path; the connection is then not to be

@@ -24,6 +24,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.hpp"
+#include "proto/datagram.hpp"
 #include "tests/unit/net/open_descriptors.hpp"
 
 namespace p2pd::net {
@@ -88,8 +89,16 @@ struct End final : IceEvents {
   }
   void on_ice_datagram(base::ByteView datagram) override {
     note();
-    received.emplace_back(datagram.begin(), datagram.end());
-    unflushed += 1;
+    base::ByteView rest = datagram;
+    while (!rest.empty()) {
+      // Several of QUIC's may come as one.
+      proto::QuicPackets packets(rest);
+      const auto packet = packets.next();
+      const std::size_t size = packet ? proto::kQuicPrefixSize + packet->size() : rest.size();
+      received.emplace_back(rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(size));
+      rest = rest.subspan(size);
+      unflushed += 1;
+    }
     largest_batch = std::max(largest_batch, unflushed);
     if (on_datagram) on_datagram();
   }
@@ -113,9 +122,16 @@ struct End final : IceEvents {
     call([&] { credentials = agent.start(generation, controlling); });
     return credentials;
   }
+  // As QUIC's, a prefix and what it counts, or as the Link's where that is too large.
+  static base::Bytes numbered(std::uint32_t number, std::size_t size) {
+    base::Bytes datagram(size, 0x80);
+    const std::size_t packet = size - proto::kQuicPrefixSize;
+    if (packet <= proto::kMaxQuicPacket) std::ranges::copy(proto::quic_prefix(packet), datagram.begin());
+    std::memcpy(datagram.data() + proto::kQuicPrefixSize, &number, sizeof number);
+    return datagram;
+  }
   SendOutcome send(std::uint32_t number, std::size_t size = 200) {
-    base::Bytes datagram(size, 0xc3);
-    std::memcpy(datagram.data(), &number, sizeof number);
+    const base::Bytes datagram = numbered(number, size);
     SendOutcome outcome{};
     call([&] { outcome = agent.send(datagram); });
     return outcome;
@@ -129,7 +145,7 @@ struct End final : IceEvents {
     std::set<std::uint32_t> result;
     for (const base::Bytes& datagram : received) {
       std::uint32_t number = 0;
-      std::memcpy(&number, datagram.data(), sizeof number);
+      std::memcpy(&number, datagram.data() + proto::kQuicPrefixSize, sizeof number);
       result.insert(number);
     }
     return result;
@@ -221,6 +237,33 @@ TEST_F(IceAgentTest, EndsEveryBatchAndNoneIsOverSixtyFour) {
   for (std::uint32_t i = 0; i < 150; ++i) ASSERT_EQ(pair.a.send(i), SendOutcome::sent);
   ASSERT_TRUE(run_until([&] { return pair.b.received.size() == 150 && pair.b.unflushed == 0; }));
   EXPECT_EQ(pair.b.largest_batch, 64U);
+  stop(pair);
+}
+
+TEST_F(IceAgentTest, SendsManyAtOnceAndTellsThemApart) {
+  Pair pair(io);
+  pair.start(1);
+  ASSERT_TRUE(run_until([&] { return pair.connected(1); }));
+  constexpr std::size_t kSize = 1'300;
+  base::Bytes batch;
+  for (std::uint32_t i = 0; i < 40; ++i) {
+    const base::Bytes one = End::numbered(i, i == 39 ? 700 : kSize);
+    batch.insert(batch.end(), one.begin(), one.end());
+  }
+  pair.a.call([&] { EXPECT_EQ(pair.a.agent.send_batch(batch, kSize), SendOutcome::sent); });
+  ASSERT_EQ(pair.a.send(40), SendOutcome::sent);
+  ASSERT_TRUE(run_until([&] { return pair.b.received.size() == 41; }));
+  for (std::uint32_t i = 0; i < 40; ++i)
+    EXPECT_EQ(pair.b.received[i], End::numbered(i, i == 39 ? 700 : kSize)) << i;
+  stop(pair);
+}
+
+TEST_F(IceAgentTest, ABatchOverTheInterfacesSizeIsTooBig) {
+  Pair pair(io);
+  pair.start(1);
+  ASSERT_TRUE(run_until([&] { return pair.connected(1); }));
+  const base::Bytes batch(140'000, 0x80);
+  pair.a.call([&] { EXPECT_EQ(pair.a.agent.send_batch(batch, 70'000), SendOutcome::too_big); });
   stop(pair);
 }
 
