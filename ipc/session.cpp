@@ -64,7 +64,9 @@ asio::awaitable<void> Session::run_reader(std::shared_ptr<Session> self) {
       if (self->state_ != State::open) break;
       if (self->hung_up()) self->close();
       if (self->state_ == State::open) co_await self->readable_.async_wait(kAwait);
-    } else if (!self->may_read()) {
+      continue;
+    }
+    if (!self->may_read()) {
       co_await self->readable_.async_wait(kAwait);
       continue;
     }
