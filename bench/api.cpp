@@ -73,7 +73,7 @@ class ApiLoad {
     if (read <= 0) throw std::runtime_error("p2pd closed the connection");
     const auto now = Clock::now();
     const std::string_view got(buffer_.data(), static_cast<std::size_t>(read));
-    if (times_.empty() && got.find("\"error\"") != std::string_view::npos)
+    if (times_.empty() && got.find("\"error\":{\"code\"") != std::string_view::npos)
       throw std::runtime_error("p2pd said no: " + std::string(got.substr(0, 300)));
     for (std::ptrdiff_t answers = std::count(got.begin(), got.end(), '\n'); answers > 0; --answers) {
       times_.push_back(std::chrono::duration<double, std::micro>(now - waiting_.front()).count());
