@@ -1,68 +1,25 @@
 """Port mapping, with real miniupnpd: two daemons behind gateways of which neither lets anyone in, so that only a mapping
 makes a direct path possible."""
-import pathlib
 import shutil
 import subprocess
-import sys
 import unittest
 
 import case
 import harness
+import servers
 
 # miniupnpd maps nothing on a gateway whose outside address is not a public one; nothing leaves these namespaces.
 PUBLIC = "11.77.0"
-
-ROUTER = """
-table inet gateway {{
-  chain miniupnpd {{ }}
-  chain prerouting_miniupnpd {{ }}
-  chain postrouting_miniupnpd {{ }}
-  chain forward {{
-    type filter hook forward priority 0; policy drop;
-    ct state established,related accept
-    iifname "lan" accept
-    jump miniupnpd
-  }}
-  chain prerouting {{ type nat hook prerouting priority -100; jump prerouting_miniupnpd; }}
-  chain postrouting {{
-    type nat hook postrouting priority 100;
-    jump postrouting_miniupnpd
-    oifname "wan" masquerade random,fully-random
-  }}
-}}
-"""
-
-MINIUPNPD = """
-ext_ifname=wan
-ext_ip={outside}
-listening_ip=lan
-enable_upnp={upnp}
-enable_natpmp={natpmp}
-secure_mode=yes
-min_lifetime=120
-max_lifetime=86400
-uuid=6a0b7ce4-0d3c-4bd3-9f0a-3f4a8c1d2e01
-upnp_forward_chain=miniupnpd
-upnp_nat_chain=prerouting_miniupnpd
-upnp_nat_postrouting_chain=postrouting_miniupnpd
-upnp_table_name=gateway
-upnp_nat_table_name=gateway
-lease_file={folder}/leases
-allow 1024-65535 0.0.0.0/0 1024-65535
-deny 0-65535 0.0.0.0/0 0-65535
-"""
 
 
 class Gateway:
     """A router with a symmetric NAT that lets nobody in, and miniupnpd on it for those behind."""
 
     def __init__(self, lab, name, number):
-        self.lab, self.name, self.number, self.server = lab, name, number, None
+        self.lab, self.number = lab, number
         self.outside, self.inside = f"{PUBLIC}.{number}", f"192.168.{number}.1"
         self.holder = hold_namespace()
         self.host = harness.Host(name, self.outside, self.holder)
-        self.folder = lab.folder / name
-        self.folder.mkdir()
         port = f"g{next(harness.PORTS)}"
         subprocess.run(["ip", "link", "add", port, "type", "veth", "peer", "name", "wan", "netns", str(self.holder.pid)],
                        check=True)
@@ -70,9 +27,7 @@ class Gateway:
         for step in (["ip", "link", "set", "lo", "up"], ["ip", "addr", "add", f"{self.outside}/24", "dev", "wan"],
                      ["ip", "link", "set", "wan", "up"], ["sysctl", "-qw", "net.ipv4.ip_forward=1"]):
             self.host.run(*step)
-        rules = self.folder / "router.nft"
-        rules.write_text(ROUTER.format())
-        self.host.run("nft", "-f", str(rules))
+        self.host.run("nft", servers.GATEWAY)
         lab.hosts[name] = self.host
 
     def inner_host(self, name):
@@ -89,30 +44,11 @@ class Gateway:
         return host
 
     def serve(self, upnp, natpmp):
-        conf = self.folder / "miniupnpd.conf"
-        word = {True: "yes", False: "no"}
-        conf.write_text(MINIUPNPD.format(outside=self.outside, folder=self.folder, upnp=word[upnp], natpmp=word[natpmp]))
-        log = open(self.folder / "miniupnpd.txt", "wb")
-        self.server = self.host.start(["miniupnpd", "-d", "-f", str(conf), "-P", str(self.folder / "pid")], log)
-        log.close()
-        wanted = [port for port, on in (("1900", upnp), ("5351", natpmp)) if on]
-        harness.until(lambda: self.listens(wanted), "miniupnpd to listen")
-
-    def listens(self, ports):
-        if self.server.poll() is not None:
-            raise harness.Failed((self.folder / "miniupnpd.txt").read_text())
-        shown = self.host.run("ss", "-Hlun").stdout
-        return all(f":{port} " in shown for port in ports)
+        servers.miniupnpd(self.lab, self.host, self.outside, upnp, natpmp)
 
     def mappings(self):
         """Ports that it lets in, as "port" of its nat rules."""
         return self.host.run("nft", "list", "chain", "inet", "gateway", "prerouting_miniupnpd").stdout.count("dnat")
-
-    def stop(self):
-        if self.server:
-            self.server.terminate()
-            self.server.wait()
-            self.server = None
 
 
 def hold_namespace():
@@ -132,14 +68,9 @@ class PortMapping(case.LabCase):
         self.relay_host.address = f"{PUBLIC}.1"
         self.relay_host.run("ip", "addr", "add", f"{PUBLIC}.1/24", "dev", "eth0")
         self.relay = self.lab.relay()
-        self.home, self.office = self.gateway("home", 11), self.gateway("office", 12)
+        self.home, self.office = Gateway(self.lab, "home", 11), Gateway(self.lab, "office", 12)
         self.home.inner_host("alice")
         self.office.inner_host("bob")
-
-    def gateway(self, name, number):
-        gateway = Gateway(self.lab, name, number)
-        self.addCleanup(gateway.stop)
-        return gateway
 
     def daemons(self, **alice_options):
         alice, bob = self.lab.daemon("alice", [self.relay], **alice_options), self.lab.daemon("bob", [self.relay])

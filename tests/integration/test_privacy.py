@@ -2,28 +2,10 @@
 import re
 
 import harness
+import servers
 from case import LabCase, main, needs_namespaces
 
 USER, PASSWORD = "alice", "p@ss:word"
-
-
-class Server(harness.Process):
-    """A program that is not ours, on a host of the lab."""
-
-    def __init__(self, lab, host, command, port):
-        super().__init__(lab, host, host.name)
-        self.port = port
-        self.spawn(command)
-        harness.until(lambda: self.listens(), f"{command[0]} to listen")
-
-    def listens(self):
-        if self.process.poll() is not None:
-            raise harness.Failed(f"{self.name} ended with status {self.process.returncode}:\n{self.log()}")
-        return f":{self.port} " in self.host.run("ss", "-Htln").stdout
-
-    def stop(self):
-        self.kill()
-        return 0
 
 
 def knowing(hosts, name, address, command):
@@ -64,8 +46,8 @@ class Privacy(LabCase):
         relay = self.lab.relay()
         middle = self.lab.host("proxy")
         port = 18080
-        Server(self.lab, middle, knowing(self.lab.folder / "hosts", "relay.test", relay.host.address,
-                                         command(middle.address, port)), port)
+        servers.Server(self.lab, middle, "proxy-server", knowing(self.lab.folder / "hosts", "relay.test", relay.host.address,
+                                                                 command(middle.address, port)), f"tcp/{port}")
         alice_host = self.lab.host("alice")
         watch_packets(alice_host, middle.address)
         named = re.sub(r"//[0-9.]+", "//relay.test", relay.url)
@@ -99,7 +81,7 @@ class Privacy(LabCase):
     @needs_namespaces
     def test_a_wrong_password_is_said(self):
         relay, middle = self.lab.relay(), self.lab.host("proxy")
-        Server(self.lab, middle, ["microsocks", "-i", middle.address, "-p", "18080", "-u", USER, "-P", PASSWORD], 18080)
+        servers.microsocks(self.lab, middle, 18080, "-u", USER, "-P", PASSWORD)
         alice = self.lab.daemon("alice", [relay], arguments=["--proxy", f"socks5://{USER}:no@{middle.address}:18080"])
         harness.until(lambda: "user name and password" in str(alice.json("status")["relay"]), "the reason to be told")
 

@@ -1,30 +1,12 @@
 """TURN, with a real coturn: two daemons whose gateways let no UDP flow between them, but to the TURN server."""
 import shutil
-import sys
 import unittest
 
 import case
 import harness
+import servers
 
 USER, PASSWORD, SHARED = "relay-user", "relay-password", "a-secret-shared-with-the-server"
-
-CONF = """
-listening-port=3478
-listening-ip={address}
-relay-ip={address}
-realm=p2pd.test
-fingerprint
-no-tls
-no-dtls
-no-cli
-no-multicast-peers
-min-port=50000
-max-port=50100
-log-file=stdout
-simple-log
-userdb={folder}/turndb
-pidfile={folder}/turn.pid
-"""
 
 
 @unittest.skipUnless(shutil.which("turnserver"), "needs coturn")
@@ -40,25 +22,7 @@ class Turn(case.LabCase):
 
     def serve(self, *lines):
         self.host = self.lab.host("turn")
-        folder = self.lab.folder / "coturn"
-        folder.mkdir()
-        conf = folder / "turnserver.conf"
-        conf.write_text(CONF.format(address=self.host.address, folder=folder) + "\n".join(lines) + "\n")
-        log = open(folder / "turnserver.txt", "wb")
-        self.server = self.host.start(["turnserver", "-c", str(conf)], log)
-        log.close()
-        self.addCleanup(self.end_server)
-        self.log = folder / "turnserver.txt"
-        harness.until(self.listens, "coturn to listen")
-
-    def listens(self):
-        if self.server.poll() is not None:
-            raise harness.Failed(self.log.read_text())
-        return ":3478 " in self.host.run("ss", "-Hltun").stdout
-
-    def end_server(self):
-        self.server.kill()
-        self.server.wait()
+        self.server = servers.coturn(self.lab, self.host, *lines)
 
     def secret(self, text):
         file = self.lab.folder / "turn-secret"
@@ -110,7 +74,7 @@ class Turn(case.LabCase):
         server = self.turn_of(alice)
         self.assertFalse(server["allocated"])
         self.assertIn("credentials", server["error"])
-        self.end_server()
+        self.server.kill()
         self.assertEqual(self.turn_of(alice)["error"], "no answer")
         self.assertIn("no answer", alice.ctl("netcheck").stdout)
 

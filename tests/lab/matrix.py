@@ -4,8 +4,8 @@ import itertools
 import json
 
 import harness
+import public
 import routers
-import servers
 from world import wait_for
 
 V6 = {"ipv6-only", "dual-stack"}
@@ -94,8 +94,8 @@ class Rooms:
     def turn(self, two, name):
         # Nothing but TCP to port 443 gets out of some networks.
         tcp = name == "turn-tcp"
-        address = servers.coturn(self.net, f"{name}-coturn", 443 if tcp else 3478)
-        options = servers.turn_options(self.net, f"turn:{address}:443?transport=tcp" if tcp else f"turn:{address}:3478")
+        address = public.coturn(self.net, f"{name}-coturn", 443 if tcp else 3478)
+        options = public.turn_options(self.net, f"turn:{address}:443?transport=tcp" if tcp else f"turn:{address}:3478")
         self.arguments |= {machine: options for machine in two}
         return [routers.place(self.net, kind, machine) for kind, machine in zip(TURN_KINDS[name], two)]
 

@@ -4,8 +4,8 @@ import json
 import threading
 
 import harness
+import public
 import routers
-import servers
 from world import Api, wait_for
 
 
@@ -104,7 +104,7 @@ def in_progress(net, word):
 
 
 def proxy(net, word):
-    return options(["--proxy", servers.socks(net, f"{word}-server")])(net, word)
+    return options(["--proxy", public.socks(net, f"{word}-server")])(net, word)
 
 
 def no_hairpin(net, word):

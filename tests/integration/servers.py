@@ -1,4 +1,4 @@
-"""Programs that are not ours on the lab's machines: a gateway's miniupnpd, a TURN server, a proxy."""
+"""Programs that are not ours, on hosts of a test: a gateway's miniupnpd, a TURN server, a proxy."""
 import harness
 
 # Mapping of a symmetric NAT; what miniupnpd opens is let in from anywhere.
@@ -26,8 +26,8 @@ MINIUPNPD = """
 ext_ifname=wan
 ext_ip={outside}
 listening_ip=lan
-enable_upnp=yes
-enable_natpmp=yes
+enable_upnp={upnp}
+enable_natpmp={natpmp}
 secure_mode=yes
 min_lifetime=120
 max_lifetime=86400
@@ -46,7 +46,7 @@ COTURN = """
 listening-port={port}
 listening-ip={address}
 relay-ip={address}
-realm=lab.test
+realm=p2pd.test
 fingerprint
 no-tls
 no-dtls
@@ -56,72 +56,55 @@ min-port=50000
 max-port=51000
 log-file=stdout
 simple-log
-use-auth-secret
-static-auth-secret={secret}
 userdb={folder}/turndb
 pidfile={folder}/turn.pid
 """
 
-TURN_SECRET = "a-secret-of-the-lab"
-
-
 class Server(harness.Process):
-    """Ends by the lab's signal, whatever status that gives it."""
+    """Listens when it is made, on all of `ports` ("tcp/1080"). Ends by the lab's signal, whatever status that gives it."""
 
-    def __init__(self, net, host, name, command, port, transport):
-        super().__init__(net, host, name)
+    def __init__(self, lab, host, name, command, *ports):
+        super().__init__(lab, host, name)
+        self.ports = ports
         self.spawn([word.replace("FOLDER", str(self.state)) for word in command])
-        harness.until(lambda: self.listens(port, transport), f"{command[0]} to listen")
+        harness.until(self.listens, f"{command[0]} to listen")
 
-    def listens(self, port, transport):
+    def listens(self):
         if self.process.poll() is not None:
             raise harness.Failed(f"{self.name} ended with status {self.process.returncode}:\n{self.log()}")
-        return f":{port} " in self.host.run("ss", "-Hln", f"--{transport}").stdout
+        shown = {transport: self.host.run("ss", "-Hln", f"--{transport}").stdout for transport in ("tcp", "udp")}
+        return all(f":{number} " in shown[transport] for transport, number in (port.split("/") for port in self.ports))
 
     def stop(self):
         self.kill()
         return 0
 
 
-def configured(net, name, text, **values):
+def configured(lab, name, text, **values):
     """A configuration file in the folder of a server to be."""
-    folder = net.folder / name
+    folder = lab.folder / name
     folder.mkdir(mode=0o700)
     file = folder / "conf"
     file.write_text(text.format(folder=folder, **values))
     return str(file)
 
 
-def miniupnpd(net, router, outside):
+def miniupnpd(lab, router, outside, upnp=True, natpmp=True):
+    """On a router with the rules of GATEWAY, its interfaces called `lan` and `wan`. `natpmp` is PCP too."""
     name = f"{router.name}-upnp"
-    conf = configured(net, name, MINIUPNPD, outside=outside)
-    return Server(net, router, name, ["miniupnpd", "-d", "-f", conf, "-P", "FOLDER/pid"], 5351, "udp")
+    word = {True: "yes", False: "no"}
+    conf = configured(lab, name, MINIUPNPD, outside=outside, upnp=word[upnp], natpmp=word[natpmp])
+    ports = [port for port, on in (("udp/1900", upnp), ("udp/5351", natpmp)) if on]
+    return Server(lab, router, name, ["miniupnpd", "-d", "-f", conf, "-P", "FOLDER/pid"], *ports)
 
 
-def public_host(net, name):
-    address = f"198.51.100.{net.site()}"
-    host = net.node(name, address)
-    net.link(host, [address])
-    return host
+def coturn(lab, host, *lines, port=3478):
+    """`lines` of its configuration say who may use it."""
+    name = f"{host.name}-server"
+    conf = configured(lab, name, COTURN + "\n".join(lines) + "\n", address=host.address, port=port)
+    return Server(lab, host, name, ["turnserver", "-c", conf], f"tcp/{port}")
 
 
-def coturn(net, name, port):
-    """A TURN server of its own on the public segment; its address."""
-    host = public_host(net, name)
-    conf = configured(net, f"{name}-server", COTURN, address=host.address, port=port, secret=TURN_SECRET)
-    Server(net, host, f"{name}-server", ["turnserver", "-c", conf], port, "tcp")
-    return host.address
-
-
-def turn_options(net, uri):
-    """What a daemon is started with to use it."""
-    secret = net.folder / "turn-secret"
-    secret.write_text(TURN_SECRET + "\n")
-    secret.chmod(0o600)
-    return ["--turn", uri, "--turn-secret-file", str(secret)]
-
-
-def socks(net, name):
-    host = public_host(net, name)
-    Server(net, host, f"{name}-server", ["microsocks", "-i", host.address, "-p", "1080"], 1080, "tcp")
-    return f"socks5://{host.address}:1080"
+def microsocks(lab, host, port, *arguments):
+    return Server(lab, host, f"{host.name}-server",
+                  ["microsocks", "-i", host.address, "-p", str(port), *arguments], f"tcp/{port}")
