@@ -33,7 +33,6 @@ class UpgradeTest : public ServerTest {
       waiting.handler = [this](const Request& request, Responder responder) {
         request.outlet().lock()->when_gone([this] { gone_.set_value(); });
         kept_.push_back(std::move(responder));
-        kept_changed_.notify_all();
       };
       table.add(std::move(waiting));
     });
