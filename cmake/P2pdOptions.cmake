@@ -4,6 +4,7 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 option(P2PD_TESTS "Build the tests" ON)
+option(P2PD_UNIT_TESTS "Build the unit tests too" ON)
 option(P2PD_BENCH "Build the benchmarks" OFF)
 option(P2PD_FUZZ "Build the libFuzzer targets and nothing else (clang only)" OFF)
 option(P2PD_WERROR "Treat warnings as errors" ON)
