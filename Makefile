@@ -33,7 +33,8 @@ lab:
 	cmake --preset dev
 	cmake --build --preset dev -j $(JOBS) --target p2pd p2pctl p2p-relay lab_nat lab_wire
 	python3 tests/lab/lab.py build/dev prove
-	python3 tests/lab/lab.py build/dev matrix --json build/lab.json
+	python3 tests/lab/lab.py build/dev matrix --judge --json build/lab.json
+	python3 tests/lab/lab.py build/dev matrix --part --rtt 40 --judge --json build/lab-rtt.json
 	python3 tests/lab/lab.py build/dev reasons --json build/lab-reasons.json
 	python3 tests/lab/lab.py build/dev scenes --at-a-time 1 --flips 200 flips --json build/lab-flips.json
 	python3 tests/lab/lab.py build/dev scenes --json build/lab-scenes.json

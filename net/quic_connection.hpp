@@ -4,6 +4,7 @@
 // thread. It ends by close() or by on_closed(); after either it only repeats its CONNECTION_CLOSE.
 //
 //   handshaking --on_confirmed--> confirmed --close() / peer / error--> closed
+//        +--on_completed--> completed --^      (the client)
 #pragma once
 
 #include <chrono>
@@ -59,6 +60,9 @@ struct CloseReason {
 // handler may call back into the connection's stream functions and close(), but not destroy it.
 class QuicEvents {
  public:
+  // The client's side only: the server has proved its key; whether it took ours on_confirmed says. Streams
+  // may be opened and written, so that what the server must hear first comes with the end of the handshake.
+  virtual void on_completed() {}
   // Both ends are authenticated: the client's side has HANDSHAKE_DONE, the server's the client's Finished.
   virtual void on_confirmed() = 0;
   // The peer opened a bidirectional stream (its first bytes follow by on_stream_data).
@@ -152,7 +156,8 @@ class QuicConnection {
   virtual void kick(base::TimePoint now) = 0;
 
   // --- streams (all bidirectional) ---
-  // Error: closed, not yet confirmed, or the peer's limit on open streams is reached.
+  // Error: closed, not yet completed (client) or confirmed (server), or the peer's limit on open streams is
+  // reached.
   [[nodiscard]] virtual base::Result<StreamId> open_stream() = 0;
   // Queues a copy of `data`; it is held until acknowledged. Returns the bytes not yet acknowledged, which the
   // caller bounds. An unknown or finished stream: 0, the data is dropped.

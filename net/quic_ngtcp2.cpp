@@ -249,8 +249,14 @@ void Ngtcp2Connection::kick(base::TimePoint now) {
   }
 }
 
-void Ngtcp2Connection::confirm() {
+void Ngtcp2Connection::complete() {
   if (phase_ != Phase::handshaking || farewell_) return;
+  phase_ = Phase::completed;
+  events_.on_completed();
+}
+
+void Ngtcp2Connection::confirm() {
+  if ((phase_ != Phase::handshaking && phase_ != Phase::completed) || farewell_) return;
   phase_ = Phase::confirmed;
   events_.on_confirmed();
 }
@@ -366,7 +372,7 @@ ngtcp2_conn_stat Ngtcp2Connection::statistics() const {
 
 bool Ngtcp2Connection::outstanding() const {
   if (phase_ == Phase::closed) return false;
-  if (farewell_ || phase_ == Phase::handshaking || has_sendable()) return true;
+  if (farewell_ || phase_ != Phase::confirmed || has_sendable()) return true;
   // Not bytes_in_flight: a padded acknowledgement counts there, and nobody acknowledges one.
   return statistics().loss_detection_timer != QuicClock::kNoStamp;
 }

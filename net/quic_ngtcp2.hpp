@@ -2,8 +2,9 @@
 // write_packet(); events are passed on from there, and what a handler asks for meanwhile is queued, as
 // ngtcp2 must not write from inside a callback. Private to net/: included from .cpp files only.
 //
-//   Phase: handshaking -> confirmed -> closed. A farewell (CONNECTION_CLOSE to be written) may wait in any;
-//   an error of ours is told at once and written next, an application's close is written, then told.
+//   Phase: handshaking -> completed (client) -> confirmed -> closed. A farewell (CONNECTION_CLOSE to be
+//   written) may wait in any; an error of ours is told at once and written next, an application's close is
+//   written, then told.
 #pragma once
 
 #include <array>
@@ -61,7 +62,7 @@ class Ngtcp2Connection final : public QuicConnection {
   // Set by the decryption callback, to which ngtcp2 gives no context.
   static bool& decrypted();
 
-  enum class Phase { handshaking, confirmed, closed };
+  enum class Phase { handshaking, completed, confirmed, closed };
   using ConnectionId = std::array<std::uint8_t, kConnectionIdSize>;
 
   struct Stream {
@@ -98,6 +99,7 @@ class Ngtcp2Connection final : public QuicConnection {
 
   // Events may be passed on: not closed, no farewell waits.
   [[nodiscard]] bool live() const { return phase_ != Phase::closed && !farewell_; }
+  void complete();
   void confirm();
   void end(const CloseReason& reason);
   void end_by_peer();

@@ -48,7 +48,11 @@ struct Ngtcp2Connection::Callbacks {
       return NGTCP2_ERR_CALLBACK_FAILURE;
     }
     // The client must still learn whether the server took its certificate.
-    if (me.side_ == Side::server) me.confirm();
+    if (me.side_ == Side::server) {
+      me.confirm();
+    } else {
+      me.complete();
+    }
     return 0;
   }
 
@@ -59,8 +63,8 @@ struct Ngtcp2Connection::Callbacks {
 
   static int stream_open(ngtcp2_conn*, int64_t id, void* user_data) noexcept {
     Ngtcp2Connection& me = self(user_data);
-    // A server opens streams when it is content with the client: as good as a HANDSHAKE_DONE, which may
-    // have been lost.
+    // A server opens streams, and writes, when it is content with the client: as good as a HANDSHAKE_DONE,
+    // which may have been lost.
     me.confirm();
     if (!me.live()) return 0;
     me.add_stream(id);
@@ -73,6 +77,7 @@ struct Ngtcp2Connection::Callbacks {
     // Connection credit on receipt, so that one stopped reader cannot starve the other streams.
     ngtcp2_conn_extend_max_offset(connection, size);
     Ngtcp2Connection& me = self(user_data);
+    me.confirm();
     if (me.find_live(id) != nullptr) {
       me.events_.on_stream_data(StreamId{id}, {data, size}, (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0);
     }

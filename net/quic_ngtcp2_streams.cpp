@@ -21,7 +21,8 @@ constexpr std::array<std::uint8_t, kMaxDatagram> kTooBig{};
 }  // namespace
 
 base::Result<StreamId> Ngtcp2Connection::open_stream() {
-  if (phase_ != Phase::confirmed || farewell_) return base::Error(make_error_code(QuicError::not_open));
+  const bool open = phase_ == Phase::confirmed || phase_ == Phase::completed;
+  if (!open || farewell_) return base::Error(make_error_code(QuicError::not_open));
   std::int64_t id = -1;
   const int rv = ngtcp2_conn_open_bidi_stream(connection_.get(), &id, nullptr);
   if (rv == NGTCP2_ERR_STREAM_ID_BLOCKED) return base::Error(make_error_code(QuicError::stream_limit));

@@ -69,6 +69,15 @@ void Session::enter_stage(Stage stage) {
   stage_since_ = host_.now();
 }
 
+// The peer is who was dialled: what it must hear travels with the end of the handshake, a round trip earlier
+// than the peer's word that it knows us.
+void Session::on_completed() {
+  if (stage_ != Stage::handshaking) return;
+  const base::Result<net::StreamId> control = quic_->open_stream();
+  if (!control) return fail("the peer allows no control stream");
+  attach_control(*control);
+}
+
 void Session::on_confirmed() {
   if (stage_ != Stage::handshaking) return;
   enter_stage(Stage::confirmed);
@@ -81,11 +90,6 @@ void Session::on_confirmed() {
   link_.set_keys(keys, host_.now());
   log::debug("session", "authenticated",
              {{"peer", config_.peer}, {"connection", name_}, {"dialled", dialled_}});
-  if (dialled_) {
-    const base::Result<net::StreamId> control = quic_->open_stream();
-    if (!control) return fail("the peer allows no control stream");
-    attach_control(*control);
-  }
   update_ice("authenticated");
   host_.on_session_confirmed(*this);
 }

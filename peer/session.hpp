@@ -194,6 +194,7 @@ class Session final : private net::QuicEvents,
   void fail(std::string_view text);
 
   // session.cpp: QUIC
+  void on_completed() override;
   void on_confirmed() override;
   void on_stream_opened(net::StreamId id) override;
   void on_stream_data(net::StreamId id, base::ByteView data, bool fin) override;

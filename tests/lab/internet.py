@@ -105,7 +105,7 @@ class Wire(harness.Process):
         self.wait_log("ready", "the wire to be ready")
         script = f"""
             sysctl -qw net.ipv4.conf.{wire}.rp_filter=0
-            ip link set {wire} up
+            ip link set {wire} addrgenmode none up
             ip route add default dev {wire} table {site}
             ip rule add iif {link.device} lookup {site}
             ip rule add iif {wire} lookup {inwards}
@@ -115,6 +115,14 @@ class Wire(harness.Process):
         for address, via in link.behind:
             script += f"ip route add {address}/32 via {via} dev {link.device} onlink table {inwards}\n"
             script += f"ip route del {address}/32\nip route add {address}/32 dev {wire}\n"
+        if link.prefix6:
+            script += f"""
+                ip -6 route add default dev {wire} table {site}
+                ip -6 rule add iif {link.device} lookup {site}
+                ip -6 rule add iif {wire} lookup {inwards}
+                ip -6 route add {link.prefix6}/48 via fe80::2 dev {link.device} table {inwards}
+                ip -6 route replace {link.prefix6}/48 dev {wire}
+            """
         shell(None, script)
 
     def set(self, delay_ms, loss_percent, rate_kbit):

@@ -4,7 +4,7 @@
 usage: lab.py BUILD list                     the kinds of network
        lab.py BUILD prove [KIND]...          what an RFC 5780 probe finds behind each
        lab.py BUILD pair KIND KIND           two daemons, one behind each, connected
-       lab.py BUILD matrix [--part] [--json FILE]   every pair, as a table
+       lab.py BUILD matrix [--part] [--rtt MS] [--judge] [--json FILE]   every pair, as a table
        lab.py BUILD reasons [--json FILE] [REASON]...   each reason for not being direct, made and asked for
        lab.py BUILD scenes [--json FILE] [SCENE]...   what happens to networks while data flows
 Needs root, or a system where `unshare -Urn` works. docs/lab.md says what each router does.
@@ -56,15 +56,16 @@ def run_matrix(options, pairs):
     with world.World(options.build, keep=options.keep) as net:
         if options.keep:
             print(f"logs in {net.folder}", file=sys.stderr)
-        results = matrix.run(net, pairs, options.at_a_time, lambda result: print(matrix.line(result), flush=True))
+        results = matrix.run(net, pairs, options.at_a_time, lambda result: print(matrix.line(result), flush=True), options.rtt,
+                             options.judge)
     if options.json:
         options.json.write_text(matrix.as_json(results))
     wrong = [result for result in results if result["path"] != result["expected"]]
     slowest = {key: max((result.get(key) or 0 for result in results), default=0) for key in ("to_relay_ms", "to_direct_ms")}
-    late = sum((result.get("to_direct_ms") or 0) > 200 for result in results)
+    late = sum(matrix.late(result, options.rtt) for result in results)
     print(f"{len(results)} pairs, {sum(result['path'] == 'direct' for result in results)} direct, {len(wrong)} not as expected, "
-          f"{late} later than 200 ms; slowest: {slowest['to_relay_ms']:.0f} ms to the relay, {slowest['to_direct_ms']:.0f} ms to direct")
-    return 1 if wrong else 0
+          f"{late} later than {matrix.longest_to_direct(options.rtt):.0f} ms; slowest: {slowest['to_relay_ms']:.0f} ms to the relay, {slowest['to_direct_ms']:.0f} ms to direct")
+    return 1 if wrong or (late and options.judge) else 0
 
 
 def play(options):
@@ -104,10 +105,13 @@ def main():
     proving.set_defaults(run=prove)
     one = commands.add_parser("pair")
     one.add_argument("kinds", nargs=2, choices=routers.KINDS, metavar="KIND")
-    one.set_defaults(run=pair, json=None, at_a_time=1)
+    one.add_argument("--rtt", type=float, default=0, metavar="MS", help="the round trip between any two sites, the relay's too")
+    one.set_defaults(run=pair, json=None, at_a_time=1, judge=False)
     every = commands.add_parser("matrix")
     every.add_argument("--part", action="store_true", help="what is run where there is no time for all")
     every.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the results there too")
+    every.add_argument("--rtt", type=float, default=0, metavar="MS", help="the round trip between any two sites, the relay's too")
+    every.add_argument("--judge", action="store_true", help="fail when a pair is slow to direct")
     every.add_argument("--at-a-time", type=int, default=3, metavar="N", help="how many pairs are connected together")
     every.set_defaults(run=lambda options: run_matrix(options, matrix.PART if options.part else matrix.all_pairs()))
     playing = commands.add_parser("scenes")
