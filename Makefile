@@ -40,7 +40,8 @@ lab:
 	python3 tests/lab/lab.py build/dev scenes --json build/lab-scenes.json
 
 bench: build
-	python3 bench/run.py build/release
+	scripts/install-deps bench
+	python3 bench/run.py build/release --json build/bench.json --svg build/bench.svg
 
 # Longer than `make check` allows: many more simulated schedules and kills.
 torture:

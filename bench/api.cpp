@@ -14,9 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
+#include "bench/unix_socket.hpp"
 
 namespace {
 
@@ -25,21 +23,9 @@ using Clock = std::chrono::steady_clock;
 class ApiLoad {
  public:
   ApiLoad(const std::string& path, std::string request, std::size_t count, std::size_t window)
-      : request_(std::move(request)),
-        count_(count),
-        window_(window),
-        socket_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof(address.sun_path)) throw std::runtime_error("the path is too long");
-    path.copy(address.sun_path, path.size());
-    if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
-      throw std::runtime_error("cannot connect to " + path);
+      : request_(std::move(request)), count_(count), window_(window), socket_(path) {
     times_.reserve(count);
   }
-  ~ApiLoad() { ::close(socket_); }
-  ApiLoad(const ApiLoad&) = delete;
-  ApiLoad& operator=(const ApiLoad&) = delete;
 
   void run() {
     const auto begin = Clock::now();
@@ -61,15 +47,11 @@ class ApiLoad {
       waiting_.push_back(now);
       ++sent_;
     }
-    for (std::size_t done = 0; done < lines.size();) {
-      const ssize_t written = ::send(socket_, lines.data() + done, lines.size() - done, MSG_NOSIGNAL);
-      if (written <= 0) throw std::runtime_error("cannot write");
-      done += static_cast<std::size_t>(written);
-    }
+    socket_.send(lines);
   }
 
   void receive() {
-    const ssize_t read = ::read(socket_, buffer_.data(), buffer_.size());
+    const ssize_t read = ::read(socket_.fd(), buffer_.data(), buffer_.size());
     if (read <= 0) throw std::runtime_error("p2pd closed the connection");
     const auto now = Clock::now();
     const std::string_view got(buffer_.data(), static_cast<std::size_t>(read));
@@ -93,7 +75,7 @@ class ApiLoad {
   const std::string request_;
   const std::size_t count_;
   const std::size_t window_;
-  const int socket_;
+  const p2pd::bench::UnixSocket socket_;
   std::size_t sent_ = 0;
   std::deque<Clock::time_point> waiting_;
   std::vector<double> times_;

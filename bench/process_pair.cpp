@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -54,33 +55,73 @@ double cpu_seconds() {
   return total;
 }
 
-Task read_task(int argc, char** argv) {
+void put_length(std::uint8_t* out, std::size_t size) {
+  for (std::size_t i = 0; i < kLengthSize; ++i) {
+    out[i] = static_cast<std::uint8_t>(size >> (8 * (kLengthSize - 1 - i)));
+  }
+}
+
+void MessageCounter::feed(std::span<const std::uint8_t> data) {
+  while (!data.empty()) {
+    if (missing_ == 0) {
+      length_ = length_ << 8 | data.front();
+      data = data.subspan(1);
+      if (++length_bytes_ < kLengthSize) continue;
+      missing_ = std::exchange(length_, 0);
+      length_bytes_ = 0;
+      if (missing_ == 0 || missing_ > kMaxMessage) fail("a message's length");
+    }
+    const std::size_t step = std::min(missing_, data.size());
+    missing_ -= step;
+    data = data.subspan(step);
+    if (missing_ == 0) ++count_;
+  }
+}
+
+Task read_task(const char* program, const std::vector<std::string>& arguments) {
   Task out;
-  if (argc == 3 && std::strcmp(argv[1], "throughput") == 0) {
-    out.bytes = std::strtoull(argv[2], nullptr, 10);
-    if (out.bytes > 0) return out;
-  } else if (argc == 3 && std::strcmp(argv[1], "pingpong") == 0) {
+  const auto number = [&](std::size_t at) {
+    return arguments.size() > at ? std::strtoull(arguments[at].c_str(), nullptr, 10) : 0;
+  };
+  const std::string kind = arguments.empty() ? "" : arguments[0];
+  if (kind == "throughput" && arguments.size() <= 3) {
+    out.bytes = number(1);
+    out.streams = arguments.size() == 3 ? static_cast<unsigned>(number(2)) : 1;
+    if (out.bytes > 0 && out.streams > 0) return out;
+  } else if (kind == "messages" && arguments.size() == 3) {
+    out.kind = Task::Kind::messages;
+    out.size = number(1);
+    out.count = number(2);
+    if (out.size > 0 && out.size <= kMaxMessage && out.count > 0) return out;
+  } else if (kind == "pingpong" && arguments.size() == 2) {
     out.kind = Task::Kind::ping_pong;
-    out.rounds = static_cast<unsigned>(std::strtoul(argv[2], nullptr, 10));
+    out.rounds = static_cast<unsigned>(number(1));
     if (out.rounds > 0) return out;
   }
-  std::fprintf(stderr, "usage: %s throughput BYTES | pingpong ROUNDS\n", argv[0]);
+  std::fprintf(stderr, "usage: %s ... throughput BYTES [STREAMS] | messages SIZE COUNT | pingpong ROUNDS\n",
+               program);
   std::exit(3);
 }
 
-void report_throughput(const std::string& what, std::uint64_t bytes, std::chrono::duration<double> wall,
-                       double cpu) {
-  const double gib = static_cast<double>(bytes) / static_cast<double>(1ULL << 30);
+void report(const std::string& what, const Task& task, Outcome outcome) {
+  if (task.kind == Task::Kind::ping_pong) {
+    std::vector<double>& samples = outcome.samples;
+    std::sort(samples.begin(), samples.end());
+    const auto at = [&](double share) {
+      return samples[static_cast<std::size_t>(share * static_cast<double>(samples.size() - 1))];
+    };
+    std::printf("{\"what\": \"%s\", \"p50_us\": %.1f, \"p99_us\": %.1f}\n", what.c_str(), at(0.5), at(0.99));
+    return;
+  }
+  if (task.kind == Task::Kind::messages) {
+    const auto count = static_cast<double>(task.count);
+    std::printf("{\"what\": \"%s\", \"messages_per_s\": %.0f, \"cpu_us_per_message\": %.3f}\n", what.c_str(),
+                count / outcome.wall.count(), outcome.cpu * 1e6 / count);
+    return;
+  }
+  const auto bytes = static_cast<double>(task.bytes);
   std::printf("{\"what\": \"%s\", \"mb_per_s\": %.1f, \"cpu_s_per_gib\": %.2f}\n", what.c_str(),
-              static_cast<double>(bytes) / 1e6 / wall.count(), cpu / gib);
-}
-
-void report_ping_pong(const std::string& what, std::vector<double> microseconds) {
-  std::sort(microseconds.begin(), microseconds.end());
-  const auto at = [&](double share) {
-    return microseconds[static_cast<std::size_t>(share * static_cast<double>(microseconds.size() - 1))];
-  };
-  std::printf("{\"what\": \"%s\", \"p50_us\": %.1f, \"p99_us\": %.1f}\n", what.c_str(), at(0.5), at(0.99));
+              bytes / 1e6 / outcome.wall.count(), outcome.cpu * static_cast<double>(1ULL << 30) / bytes);
 }
 
 }  // namespace p2pd::bench

@@ -5,34 +5,19 @@ Used by bench/run.py; by itself: bench/relay.py BUILD_FOLDER [--sessions N] [--j
 """
 import argparse
 import json
-import os
 import pathlib
 import resource
 import select
 import socket
 import subprocess
-import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "integration"))
-import harness  # noqa: E402
+from measure import OURS, anonymous_kib, cpu_seconds, harness
 
 IDLE_SECONDS = 10
 # Thousands of clients come from one address here, which is what the relay defends itself against elsewhere. The early drop
 # stays: without it all handshakes go on at once and none is done in its time.
 NO_LIMITS = ["--rate-handshakes", "0", "--rate-packets", "0", "--rate-bytes", "0", "--rate-address-factor", "1000000"]
-
-
-def anonymous_kib(process):
-    for line in pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1])
-    raise harness.Failed("no RssAnon")
-
-
-def cpu_seconds(process):
-    fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Relay(harness.Relay):
@@ -129,6 +114,11 @@ def measure(build, count, seconds=5):
         out[f"idle sessions ({name})"] = sessions(build, count, tls)
         out[f"forwarding ({name})"] = forwarding(build, 4, seconds, tls)
     return out
+
+
+def relay(bench):
+    """A section of bench/run.py; one run."""
+    return {title: {OURS: figures} for title, figures in measure(bench.build, bench.sessions).items()}
 
 
 def main():

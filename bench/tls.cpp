@@ -1,7 +1,8 @@
 // The yardstick: TLS 1.3 over TCP on loopback, OpenSSL, two processes, the same tasks as bench_transport.
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
+#include <span>
+#include <utility>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -12,12 +13,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "bench/process_pair.hpp"
+#include "bench/channel.hpp"
 
 namespace {
 
 using namespace p2pd::bench;
-using Clock = std::chrono::steady_clock;
 
 [[noreturn]] void fail(const char* what) {
   std::fprintf(stderr, "%s failed\n", what);
@@ -74,65 +74,40 @@ SSL* secure(int fd, bool server) {
   return ssl;
 }
 
-void read_all(SSL* ssl, char* buffer, int size) {
-  for (int got = 0; got < size;) {
-    const int count = SSL_read(ssl, buffer + got, size - got);
-    if (count <= 0) fail("read");
-    got += count;
-  }
-}
+class TlsChannel final : public Channel {
+ public:
+  explicit TlsChannel(SSL* ssl) : ssl_(ssl) {}
 
-void serve(SSL* ssl, const Task& task) {
-  static char buffer[65'536];
-  if (task.kind == Task::Kind::ping_pong) {
-    for (unsigned i = 0; i < task.rounds; ++i) {
-      read_all(ssl, buffer, 64);
-      SSL_write(ssl, buffer, 64);
-    }
-    return;
+  void write(std::span<const std::uint8_t> data) override {
+    if (SSL_write(ssl_, data.data(), static_cast<int>(data.size())) != static_cast<int>(data.size()))
+      fail("write");
   }
-  for (std::uint64_t got = 0; got < task.bytes;) {
-    const int count = SSL_read(ssl, buffer, sizeof buffer);
+  std::size_t read_some(std::span<std::uint8_t> out) override {
+    const int count = SSL_read(ssl_, out.data(), static_cast<int>(out.size()));
     if (count <= 0) fail("read");
-    got += static_cast<std::uint64_t>(count);
+    return static_cast<std::size_t>(count);
   }
-  SSL_write(ssl, buffer, 1);
-}
+
+ private:
+  SSL* const ssl_;
+};
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const Task task = read_task(argc, argv);
+  const Task task = read_task(argv[0], {argv + 1, argv + argc});
+  if (task.streams != 1) fail("more than one stream of TLS");
   const auto [listener, port] = listen_anywhere();
-  Clock::duration wall{};
-  std::vector<double> samples;
+  Outcome outcome;
   run_pair(
       [&, port = port](int) {
-        SSL* ssl = secure(connect_to(port), false);
-        static char buffer[65'536];
-        const auto start = Clock::now();
-        if (task.kind == Task::Kind::ping_pong) {
-          for (unsigned i = 0; i < task.rounds; ++i) {
-            const auto sent = Clock::now();
-            SSL_write(ssl, buffer, 64);
-            read_all(ssl, buffer, 64);
-            samples.push_back(std::chrono::duration<double, std::micro>(Clock::now() - sent).count());
-          }
-        } else {
-          for (std::uint64_t sent = 0; sent < task.bytes;) {
-            const auto left = std::min<std::uint64_t>(sizeof buffer, task.bytes - sent);
-            const int count = SSL_write(ssl, buffer, static_cast<int>(left));
-            if (count <= 0) fail("write");
-            sent += static_cast<std::uint64_t>(count);
-          }
-          read_all(ssl, buffer, 1);
-        }
-        wall = Clock::now() - start;
+        TlsChannel channel(secure(connect_to(port), false));
+        outcome = run_client(channel, task);
       },
-      [&, listener = listener](int) { serve(secure(::accept(listener, nullptr, nullptr), true), task); });
-  if (task.kind == Task::Kind::ping_pong) {
-    report_ping_pong("TLS over TCP", std::move(samples));
-  } else {
-    report_throughput("TLS over TCP", task.bytes, wall, cpu_seconds());
-  }
+      [&, listener = listener](int) {
+        TlsChannel channel(secure(::accept(listener, nullptr, nullptr), true));
+        run_server(channel, task);
+      });
+  outcome.cpu = cpu_seconds();
+  report("TLS over TCP", task, std::move(outcome));
 }

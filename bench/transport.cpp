@@ -1,10 +1,11 @@
-// One stream through the transport: QUIC over the pair that ICE selected on loopback, two processes. The
-// control exchange (credentials, candidates) goes over the socket pair that joins them, everything measured
+// Streams through the transport: QUIC over the pair that ICE selected on loopback, two processes. The control
+// exchange (credentials, candidates) goes over the socket pair that joins them, everything measured
 // goes over UDP.
 #include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -31,7 +32,8 @@ using net::StreamId;
 constexpr std::size_t kPacket = 1452;  // what an Ethernet path takes: loopback must not flatter
 constexpr std::size_t kDatagram = proto::kQuicPrefixSize + kPacket;
 constexpr std::size_t kBurst = 44;          // datagrams in one system call
-constexpr std::size_t kInFlight = 8 << 20;  // bytes written ahead of the acknowledgements
+constexpr std::size_t kInFlight = 8 << 20;  // bytes of all streams written ahead of the acknowledgements
+constexpr std::size_t kBlock = 256 * 1024;
 
 class End final : private net::IceEvents, private net::QuicEvents {
  public:
@@ -39,6 +41,8 @@ class End final : private net::IceEvents, private net::QuicEvents {
       : client_(client), task_(task), channel_(io_, fd), timer_(io_), stop_(io_) {
     net::IceConfig ice;
     ice.allow_loopback = true;
+    block_.resize(task.kind == bench::Task::Kind::messages ? bench::kLengthSize + task.size : kBlock);
+    if (task.kind == bench::Task::Kind::messages) bench::put_length(block_.data(), task.size);
     ice_ = std::make_unique<net::IceAgent>(io_, ice, static_cast<net::IceEvents&>(*this));
     quic_config_.identity = std::move(self);
     quic_config_.peer = other;
@@ -79,15 +83,24 @@ class End final : private net::IceEvents, private net::QuicEvents {
   // --- QUIC ---
   void on_confirmed() override {
     if (!client_) return;
-    stream_ = *quic_->open_stream();
+    for (unsigned i = 0; i < task_.streams; ++i) {
+      const auto id = *quic_->open_stream();
+      left_[id] = task_.kind == bench::Task::Kind::messages ? task_.count * block_.size()
+                                                            : task_.bytes / task_.streams;
+    }
+    stream_ = left_.begin()->first;
+    // What does not divide.
+    if (task_.kind == bench::Task::Kind::throughput) left_[*stream_] += task_.bytes % task_.streams;
     started_ = Clock::now();
     if (task_.kind == bench::Task::Kind::ping_pong) {
       ping();
     } else {
-      pour();
+      for (auto& [id, left] : left_) pour(id, left);
     }
   }
-  void on_stream_opened(StreamId id) override { stream_ = id; }
+  void on_stream_opened(StreamId id) override {
+    if (!stream_) stream_ = id;
+  }
   void on_stream_data(StreamId id, ByteView data, bool) override {
     quic_->consume(id, data.size());
     received_ += data.size();
@@ -96,12 +109,17 @@ class End final : private net::IceEvents, private net::QuicEvents {
       client_ ? pong() : void(quic_->write(id, data));
     } else if (client_) {
       finish();
-    } else if (received_ == task_.bytes) {
-      quic_->write(id, base::as_bytes("!"));
+    } else if (all_arrived(data)) {
+      quic_->write(*stream_, base::as_bytes("!"));
     }
   }
-  void on_stream_acknowledged(StreamId, std::size_t) override {
-    if (client_ && task_.kind == bench::Task::Kind::throughput) pour();
+  [[nodiscard]] bool all_arrived(ByteView data) {
+    if (task_.kind == bench::Task::Kind::throughput) return received_ == task_.bytes;
+    messages_.feed(data);
+    return messages_.count() == task_.count;
+  }
+  void on_stream_acknowledged(StreamId id, std::size_t) override {
+    if (client_ && task_.kind != bench::Task::Kind::ping_pong) pour(id, left_[id]);
   }
   void on_stream_reset(StreamId, std::uint64_t) override { fail("stream"); }
   void on_stream_stopped(StreamId, std::uint64_t) override { fail("stream"); }
@@ -111,12 +129,12 @@ class End final : private net::IceEvents, private net::QuicEvents {
     end();
   }
 
-  void pour() {
-    static const base::Bytes block(256 * 1024, 'x');
-    while (sent_ < task_.bytes && quic_->unacknowledged(*stream_) < kInFlight) {
-      const auto count = std::min<std::uint64_t>(block.size(), task_.bytes - sent_);
-      quic_->write(*stream_, ByteView(block).first(count));
-      sent_ += count;
+  // Messages are written one by one, as programs hand them over.
+  void pour(StreamId id, std::uint64_t& left) {
+    while (left > 0 && quic_->unacknowledged(id) < kInFlight / task_.streams) {
+      const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(block_.size(), left));
+      quic_->write(id, ByteView(block_).first(count));
+      left -= count;
     }
   }
   void ping() {
@@ -214,7 +232,9 @@ class End final : private net::IceEvents, private net::QuicEvents {
   std::optional<StreamId> stream_;
   std::array<std::uint8_t, 4096> incoming_{};
   proto::ControlDeframer deframer_;
-  std::uint64_t sent_ = 0;
+  base::Bytes block_;                       // what is written at a time: a message with its length
+  std::map<StreamId, std::uint64_t> left_;  // to be written
+  bench::MessageCounter messages_;
   std::uint64_t received_ = 0;
   Clock::time_point started_, ended_, pinged_;
   std::vector<double> samples_;
@@ -223,21 +243,17 @@ class End final : private net::IceEvents, private net::QuicEvents {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bench::Task task = bench::read_task(argc, argv);
+  const bench::Task task = bench::read_task(argv[0], {argv + 1, argv + argc});
   const auto here = net::Identity::generate(), there = net::Identity::generate();
-  Clock::duration wall{};
-  std::vector<double> samples;
+  bench::Outcome outcome;
   bench::run_pair(
       [&](int fd) {
         End end(fd, true, here, there->id(), task);
         end.run();
-        wall = end.wall();
-        samples = std::move(end.samples());
+        outcome.wall = end.wall();
+        outcome.samples = std::move(end.samples());
       },
       [&](int fd) { End(fd, false, there, here->id(), task).run(); });
-  if (task.kind == bench::Task::Kind::ping_pong) {
-    bench::report_ping_pong("p2pd transport", std::move(samples));
-  } else {
-    bench::report_throughput("p2pd transport", task.bytes, wall, bench::cpu_seconds());
-  }
+  outcome.cpu = bench::cpu_seconds();
+  bench::report("p2pd transport", task, std::move(outcome));
 }
