@@ -48,9 +48,9 @@ class Files(LabCase):
                 file.write(piece[:min(MIB, size - number)])
         return path
 
-    def start_send(self, daemon, *arguments):
+    def start_send(self, daemon, *arguments, stdin=subprocess.DEVNULL):
         process = subprocess.Popen([str(self.lab.build / "p2pctl"), "send", *arguments], env=daemon.environment,
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                   stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.addCleanup(self.end_send, process)
         return process
 
@@ -122,6 +122,29 @@ class Files(LabCase):
         alice.ctl("send", "bob", "--file", "-", text_input="")
         self.assertEqual((self.folder("bob") / "piped.txt").read_text(), "through a pipe\n")
         self.assertEqual((self.folder("bob") / "stdin").read_text(), "")
+
+    def test_standard_input_outlives_daemons(self):
+        alice, bob, _ = self.people()
+        self.slow(alice.host, bob.host)
+        size = 40 * MIB
+        path = self.file("large.bin", size)
+        reading, writing = os.pipe()
+        sending = self.start_send(alice, "bob", "--file", "-", "--name", "piped.bin", stdin=reading)
+        os.close(reading)
+        with open(path, "rb") as file, open(writing, "wb") as pipe:
+            pipe.write(file.read(MIB))  # more than a pipe holds: p2pctl is reading
+            pipe.flush()
+            alice.kill()
+            alice.start()
+            pipe.write(file.read())
+        sending.stdout.readline()
+        for part, victim in ((0.2, alice), (0.5, bob)):
+            if self.until_bytes(alice, int(part * size)):
+                victim.kill()
+                victim.start()
+        self.finished(sending)
+        self.assertEqual(self.names("bob"), ["piped.bin"])
+        self.assertEqual(digest(path), digest(self.folder("bob") / "piped.bin"))
 
     def test_whatever_is_killed(self):
         alice, bob, relay = self.people()

@@ -145,7 +145,13 @@ class RelayAccess(LabCase):
         bob = self.lab.daemon("bob", [relay], arguments=["--relay-ca", str(first[0])])
         bob.ctl("wait", "online")
 
-        served[1].write_bytes(renewed[1].read_bytes())
+        for unusable, complaint in (("not a certificate", r"served\.pem"), (None, r"served\.pem.*No such file")):
+            served[0].write_text(unusable) if unusable else served[0].unlink()
+            self.reload(relay, result="bad")
+            self.assertRegex(relay.log().splitlines()[-1], rf"what was read before stays in force.*{complaint}")
+
+        for source, target in zip(renewed, served):
+            target.write_bytes(source.read_bytes())
         self.reload(relay)
         carol = self.lab.daemon("carol", [relay], arguments=["--relay-ca", str(renewed[0])])
         carol.ctl("wait", "online")
