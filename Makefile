@@ -16,7 +16,7 @@ check:
 	scripts/install-deps check
 	scripts/check
 
-# The same tests under ThreadSanitizer.
+# The tests of what has threads under ThreadSanitizer.
 tsan:
 	scripts/install-deps check
 	cmake --preset tsan

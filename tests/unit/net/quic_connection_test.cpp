@@ -1,9 +1,6 @@
 // A connection's life: handshake, authentication, transfer, end.
 #include "net/quic_connection.hpp"
 
-#include <array>
-#include <thread>
-
 #include <gtest/gtest.h>
 
 #include "tests/unit/net/quic_test_pair.hpp"
@@ -309,26 +306,6 @@ TEST(QuicConnection, OwnsTheConnectionIdOfTheFirstPacket) {
   pair.run_until([&] { return pair.server.connection != nullptr; }, 1s);
   EXPECT_TRUE(pair.server.connection->owns(header->destination));
   EXPECT_FALSE(pair.server.connection->owns(header->destination.first(7)));
-}
-
-// The credentials of one identity are shared by all data-plane threads.
-TEST(QuicConnection, SharesCredentialsWithOtherThreads) {
-  (void)QuicPair::identity(0);
-  (void)QuicPair::identity(1);
-  std::vector<std::thread> threads;
-  std::array<bool, 3> confirmed{};
-  for (std::size_t i = 0; i < confirmed.size(); ++i) {
-    threads.emplace_back([&confirmed, i] {
-      bool all = true;
-      for (std::uint64_t seed = 0; seed < 20; ++seed) {
-        QuicPair pair(100 * i + seed);
-        all = pair.connect() && all;
-      }
-      confirmed[i] = all;
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(confirmed, (std::array<bool, 3>{true, true, true}));
 }
 
 }  // namespace
