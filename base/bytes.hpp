@@ -21,6 +21,13 @@ using ByteView = std::span<const std::uint8_t>;
 [[nodiscard]] std::string_view as_text(ByteView bytes);
 [[nodiscard]] std::string to_hex(ByteView bytes);
 
+// Cuts up to `size` bytes, at least 1, from the front of `rest`.
+[[nodiscard]] inline ByteView take_front(ByteView& rest, std::size_t size) {
+  const ByteView front = rest.first(std::min(size, rest.size()));
+  rest = rest.subspan(front.size());
+  return front;
+}
+
 // RFC 4648 section 4, with padding; decoding is strict (no blanks, canonical trailing bits). Returns false on
 // error.
 [[nodiscard]] std::string to_base64(ByteView bytes);

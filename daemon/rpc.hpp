@@ -48,5 +48,7 @@ void status_snapshot(Node& node, std::function<void(const nlohmann::json&)> done
 [[nodiscard]] ipc::Param peer_param();
 // Answers a failure of the store.
 void answer_store_error(const base::Error& error, ipc::Responder& responder);
+// Answers {} or the error, the store's too.
+[[nodiscard]] std::function<void(const base::Result<void>&)> empty_answer(ipc::Responder responder);
 
 }  // namespace p2pd::daemon

@@ -85,20 +85,6 @@ void list_files(Node& node, const Request& request, Responder responder) {
       });
 }
 
-// Answers {} or the error.
-std::function<void(base::Result<void>)> plain_answer(Responder responder) {
-  auto answer = std::make_shared<Responder>(std::move(responder));
-  return [answer](const base::Result<void>& outcome) {
-    if (outcome) {
-      answer->ok();
-    } else if (outcome.error().code.category() == store::store_category()) {
-      answer_store_error(outcome.error(), *answer);
-    } else {
-      answer->error(to_api_error(outcome.error()));
-    }
-  };
-}
-
 }  // namespace
 
 void add_file_methods(ipc::MethodTable& table, Node& node) {
@@ -148,7 +134,7 @@ void add_file_methods(ipc::MethodTable& table, Node& node) {
                    .fields = {},
                    .handler = [&node](const Request& request, Responder responder) {
                      const auto text = transfer_id(request, responder);
-                     if (text) node.files().cancel(*text, plain_answer(std::move(responder)));
+                     if (text) node.files().cancel(*text, empty_answer(std::move(responder)));
                    }});
   table.add(Method{.name = "file.ack",
                    .tier = Tier::operate,
@@ -159,7 +145,7 @@ void add_file_methods(ipc::MethodTable& table, Node& node) {
                    .fields = {},
                    .handler = [&node](const Request& request, Responder responder) {
                      const auto text = transfer_id(request, responder);
-                     if (text) node.files().collect(*text, plain_answer(std::move(responder)));
+                     if (text) node.files().collect(*text, empty_answer(std::move(responder)));
                    }});
 }
 

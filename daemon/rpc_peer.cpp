@@ -188,6 +188,19 @@ void answer_store_error(const base::Error& error, Responder& responder) {
   responder.error(code, error.message());
 }
 
+std::function<void(const base::Result<void>&)> empty_answer(Responder responder) {
+  auto answer = std::make_shared<Responder>(std::move(responder));
+  return [answer](const base::Result<void>& outcome) {
+    if (outcome) {
+      answer->ok();
+    } else if (outcome.error().code.category() == store::store_category()) {
+      answer_store_error(outcome.error(), *answer);
+    } else {
+      answer->error(to_api_error(outcome.error()));
+    }
+  };
+}
+
 void add_peer_methods(ipc::MethodTable& table, Node& node) {
   const std::vector<ipc::ResultField> one_peer = {
       {"peer", Type::object, "id, name, relays, direct, files, wanted"}};

@@ -31,20 +31,6 @@ json exposure_json(Node& node, const Exposure& exposure, std::size_t listeners) 
           {"streams", node.services().streams_of(exposure.service)}};
 }
 
-// Answers {} or the error.
-ServiceBoard::Done service_answer(Responder responder) {
-  auto answer = std::make_shared<Responder>(std::move(responder));
-  return [answer](const base::Result<void>& outcome) {
-    if (outcome) {
-      answer->ok();
-    } else if (outcome.error().code.category() == store::store_category()) {
-      answer_store_error(outcome.error(), *answer);
-    } else {
-      answer->error(to_api_error(outcome.error()));
-    }
-  };
-}
-
 void expose_service(Node& node, const Request& request, Responder responder) {
   const auto service = service_name(request, responder);
   if (!service) return;
@@ -56,7 +42,7 @@ void expose_service(Node& node, const Request& request, Responder responder) {
   auto allow = named_peers(node, request, "allow", responder);
   if (!allow) return;
   node.services().expose({*service, std::move(*target), request.client().uid, std::move(*allow)},
-                         service_answer(std::move(responder)));
+                         empty_answer(std::move(responder)));
 }
 
 void list_services(Node& node, Responder responder) {
@@ -125,7 +111,7 @@ void add_service_methods(ipc::MethodTable& table, Node& node) {
                    .fields = {},
                    .handler = [&node](const Request& request, Responder responder) {
                      const auto name = service_name(request, responder);
-                     if (name) node.services().unexpose(*name, service_answer(std::move(responder)));
+                     if (name) node.services().unexpose(*name, empty_answer(std::move(responder)));
                    }});
   table.add(
       Method{.name = "service.list",

@@ -78,9 +78,8 @@ class Ice {
   [[nodiscard]] virtual SendOutcome send_batch(base::ByteView datagrams, std::size_t size) {
     SendOutcome outcome = SendOutcome::sent;
     while (!datagrams.empty()) {
-      const SendOutcome one = send(datagrams.first(std::min(size, datagrams.size())));
+      const SendOutcome one = send(base::take_front(datagrams, size));
       if (outcome == SendOutcome::sent) outcome = one;
-      datagrams = datagrams.subspan(std::min(size, datagrams.size()));
     }
     return outcome;
   }

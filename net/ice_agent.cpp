@@ -49,6 +49,10 @@ struct IceAgent::Impl final : IceSessionOwner, std::enable_shared_from_this<IceA
   [[nodiscard]] bool is_current(std::uint32_t generation) const {
     return current && current->generation() == generation;
   }
+  // What datagrams go through: the session before this one until this one is connected. Or null.
+  [[nodiscard]] IceSession* carrier() const {
+    return current && current->connected() ? current.get() : previous.get();
+  }
 
   asio::io_context& io;
   const IceConfig config;
@@ -175,15 +179,13 @@ void IceAgent::remote_candidates_done(std::uint32_t generation) {
 }
 
 SendOutcome IceAgent::send(base::ByteView datagram) {
-  Impl& impl = *impl_;
-  if (impl.current && impl.current->connected()) return impl.current->send(datagram);
-  return impl.previous ? impl.previous->send(datagram) : SendOutcome::no_path;
+  IceSession* carrier = impl_->carrier();
+  return carrier != nullptr ? carrier->send(datagram) : SendOutcome::no_path;
 }
 
 SendOutcome IceAgent::send_batch(base::ByteView datagrams, std::size_t size) {
-  Impl& impl = *impl_;
-  if (impl.current && impl.current->connected()) return impl.current->send_batch(datagrams, size);
-  return impl.previous ? impl.previous->send_batch(datagrams, size) : SendOutcome::no_path;
+  IceSession* carrier = impl_->carrier();
+  return carrier != nullptr ? carrier->send_batch(datagrams, size) : SendOutcome::no_path;
 }
 
 void IceAgent::stop(std::function<void()> done) {

@@ -255,11 +255,8 @@ SendOutcome IceSession::send_batch(base::ByteView datagrams, std::size_t size) {
   if (state_ != State::connected) return SendOutcome::no_path;
   if (socket_.open()) return outcome_of(socket_.send_batch(datagrams, size));
   SendOutcome outcome = SendOutcome::sent;
-  while (!datagrams.empty() && outcome == SendOutcome::sent) {
-    const std::size_t next = std::min(size, datagrams.size());
-    outcome = send_through_agent(datagrams.first(next));
-    datagrams = datagrams.subspan(next);
-  }
+  while (!datagrams.empty() && outcome == SendOutcome::sent)
+    outcome = send_through_agent(base::take_front(datagrams, size));
   return outcome;
 }
 

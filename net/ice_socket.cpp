@@ -83,11 +83,7 @@ int IceSocket::send_batch(base::ByteView datagrams, std::size_t size) {
     segments_ = error == EINVAL || error == EMSGSIZE;
   }
   int error = 0;
-  while (!datagrams.empty() && error == 0) {
-    const std::size_t next = std::min(size, datagrams.size());
-    error = send(datagrams.first(next));
-    datagrams = datagrams.subspan(next);
-  }
+  while (!datagrams.empty() && error == 0) error = send(base::take_front(datagrams, size));
   return error;
 }
 

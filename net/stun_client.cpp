@@ -62,6 +62,30 @@ Pending make_request(const StunQuestion& question) {
   return {request.transaction, padded(encode(request), question.padding), {}};
 }
 
+// When the rounds of one exchange are sent, and when it ends.
+class Rounds {
+ public:
+  explicit Rounds(StunTiming timing) : timing_(std::move(timing)) {}
+
+  [[nodiscard]] bool over() const { return base::Clock::now() >= start_ + timing_.give_up; }
+  // True once for each round whose time has come.
+  [[nodiscard]] bool due() {
+    if (sent_ == timing_.send_at.size() || base::Clock::now() < start_ + timing_.send_at[sent_]) return false;
+    ++sent_;
+    return true;
+  }
+  // When over() or due() can change.
+  [[nodiscard]] base::TimePoint next() const {
+    const base::TimePoint end = start_ + timing_.give_up;
+    return sent_ < timing_.send_at.size() ? std::min(end, start_ + timing_.send_at[sent_]) : end;
+  }
+
+ private:
+  const StunTiming timing_;
+  const base::TimePoint start_ = base::Clock::now();
+  std::size_t sent_ = 0;
+};
+
 // Until `deadline`, or until the socket can be read.
 asio::awaitable<void> readable(udp::socket& socket, base::TimePoint deadline) {
   using namespace asio::experimental::awaitable_operators;
@@ -122,20 +146,16 @@ asio::awaitable<std::vector<std::optional<StunReply>>> StunSocket::ask(std::vect
   for (const StunQuestion& question : questions) pending.push_back(make_request(question));
   std::vector<std::optional<StunReply>> replies(questions.size());
   std::size_t missing = questions.size();
-  const base::TimePoint start = base::Clock::now();
-  std::size_t round = 0;
-  while (missing > 0 && base::Clock::now() < start + timing.give_up) {
-    if (round < timing.send_at.size() && base::Clock::now() >= start + timing.send_at[round]) {
+  Rounds rounds(std::move(timing));
+  while (missing > 0 && !rounds.over()) {
+    if (rounds.due()) {
       for (std::size_t i = 0; i < pending.size(); ++i) {
         if (replies[i]) continue;
         pending[i].sent = base::Clock::now();
         send(pending[i].datagram, questions[i].server);
       }
-      ++round;
     }
-    base::TimePoint next = start + timing.give_up;
-    if (round < timing.send_at.size()) next = std::min(next, start + timing.send_at[round]);
-    co_await readable(socket_, next);
+    co_await readable(socket_, rounds.next());
     for (int taken = 0; missing > 0 && taken < kMaxAtOnce; ++taken) {
       auto message = receive();
       if (!message) break;
@@ -159,17 +179,13 @@ asio::awaitable<bool> StunSocket::hairpin(StunSocket& one, proto::Endpoint one_o
   // Both send, so that a filter which lets in answers only is open in both.
   const Pending from_one = make_request({other_outside});
   const Pending from_other = make_request({one_outside});
-  const base::TimePoint start = base::Clock::now();
-  std::size_t round = 0;
-  while (base::Clock::now() < start + timing.give_up) {
-    if (round < timing.send_at.size() && base::Clock::now() >= start + timing.send_at[round]) {
+  Rounds rounds(std::move(timing));
+  while (!rounds.over()) {
+    if (rounds.due()) {
       one.send(from_one.datagram, other_outside);
       other.send(from_other.datagram, one_outside);
-      ++round;
     }
-    base::TimePoint next = start + timing.give_up;
-    if (round < timing.send_at.size()) next = std::min(next, start + timing.send_at[round]);
-    co_await (readable(one.socket_, next) || readable(other.socket_, next));
+    co_await (readable(one.socket_, rounds.next()) || readable(other.socket_, rounds.next()));
     if (one.heard(from_other.transaction) || other.heard(from_one.transaction)) co_return true;
   }
   co_return false;
@@ -181,16 +197,12 @@ asio::awaitable<std::optional<bool>> StunSocket::reached(StunSocket& asker, prot
   StunQuestion question{server};
   question.response_port = outside_port;
   const Pending pending = make_request(question);
-  const base::TimePoint start = base::Clock::now();
-  std::size_t round = 0;
-  while (base::Clock::now() < start + timing.give_up) {
-    if (round < timing.send_at.size() && base::Clock::now() >= start + timing.send_at[round]) {
+  Rounds rounds(std::move(timing));
+  while (!rounds.over()) {
+    if (rounds.due()) {
       asker.send(pending.datagram, server);
-      ++round;
     }
-    base::TimePoint next = start + timing.give_up;
-    if (round < timing.send_at.size()) next = std::min(next, start + timing.send_at[round]);
-    co_await (readable(socket_, next) || readable(asker.socket_, next));
+    co_await (readable(socket_, rounds.next()) || readable(asker.socket_, rounds.next()));
     if (heard(pending.transaction)) co_return true;
     // An answer to where the question came from: an error, or the attribute was passed over.
     if (asker.heard(pending.transaction)) co_return std::nullopt;

@@ -28,8 +28,7 @@ static_assert(kMaxBurst >= net::kMaxDatagram + proto::kQuicPrefixSize);
 net::SendOutcome Session::send_on(PathKind path, base::ByteView datagrams, std::size_t size) {
   if (path == PathKind::relay) {
     bool sent = true;
-    for (; !datagrams.empty(); datagrams = datagrams.subspan(std::min(size, datagrams.size())))
-      sent = host_.send_relay(datagrams.first(std::min(size, datagrams.size()))) && sent;
+    while (!datagrams.empty()) sent = host_.send_relay(base::take_front(datagrams, size)) && sent;
     return sent ? net::SendOutcome::sent : net::SendOutcome::no_path;
   }
   // Direct and TURN are one agent's selected pair, whichever that is.

@@ -10,6 +10,7 @@
 
 #include "base/descriptor.hpp"
 #include "daemon/errors.hpp"
+#include "tests/fakes/temp_folder.hpp"
 
 namespace p2pd::daemon {
 namespace {
@@ -54,12 +55,6 @@ TEST(ServiceTarget, SaysWhatIsWrong) {
 
 class UnixTarget : public testing::Test {
  protected:
-  UnixTarget() {
-    char name[] = "/tmp/p2pd-target-XXXXXX";
-    folder = ::mkdtemp(name);
-  }
-  ~UnixTarget() override { std::filesystem::remove_all(folder); }
-
   base::Descriptor listen_at(const std::string& path) {
     base::Descriptor out(::socket(AF_UNIX, SOCK_STREAM, 0));
     sockaddr_un address{};
@@ -70,7 +65,7 @@ class UnixTarget : public testing::Test {
   }
   static ErrorCode code(const base::Result<void>& result) { return to_api_error(result.error()).code; }
 
-  std::filesystem::path folder;
+  fakes::TempFolder folder;
 };
 
 TEST_F(UnixTarget, IsItsOwners) {
@@ -93,7 +88,8 @@ TEST_F(UnixTarget, IsASocketAndNotTheDaemonsByAnyName) {
   const std::string own = folder / "p2pd.sock";
   const base::Descriptor socket = listen_at(own);
   std::filesystem::create_symlink(own, folder / "link");
-  for (const std::string& name : {own, (folder / "link").string(), (folder / "." / "p2pd.sock").string()}) {
+  for (const std::string& name :
+       {own, (folder / "link").string(), (folder.path() / "." / "p2pd.sock").string()}) {
     const auto refused = check_unix_target(name, 0, own);
     ASSERT_FALSE(refused) << name;
     EXPECT_EQ(code(refused), ErrorCode::not_permitted);
