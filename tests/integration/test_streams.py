@@ -330,6 +330,31 @@ class Streams(LabCase):
         with contextlib.suppress(ConnectionResetError):
             self.assertEqual(last.recv(1), b"")
 
+    def test_forward_outlives_the_daemon(self):
+        alice, bob, _ = self.pair()
+        bob.ctl("expose", "echo", Server(self, bob.host).target, "--allow", "alice")
+        process, port = self.forward(alice, "0", "bob", "echo")
+        process.stderr.readline()  # who reaches what
+        for end in (alice.stop, alice.kill):
+            before = self.dial(port)
+            before.sendall(b"x")
+            self.assertEqual(before.recv(1), b"x")
+            end()
+            with contextlib.suppress(ConnectionResetError):
+                self.assertEqual(before.recv(1), b"")
+            self.assertIn(b"p2pd has ended", process.stderr.readline())
+            # The listener stays; who comes now is told so at once, by the connection's end.
+            with contextlib.suppress(ConnectionResetError):
+                self.assertEqual(self.dial(port).recv(1), b"")
+            self.assertIn(b"turned away: p2pd is not running", process.stderr.readline())
+            alice.start()
+            self.assertIn(b"p2pd is back", process.stderr.readline())
+            again = self.dial(port)
+            again.sendall(b"again")
+            again.shutdown(socket.SHUT_WR)
+            self.assertEqual(again.makefile("rb").read(), b"again")
+        self.assertIsNone(process.poll())
+
     def test_a_web_server_under_load(self):
         alice, bob, _ = self.pair()
         body = hashlib.shake_256(b"page").digest(100_000)
