@@ -178,8 +178,11 @@ class QuicConnection {
   // Something ack-eliciting is in flight or waits to be sent.
   [[nodiscard]] virtual bool outstanding() const = 0;
   [[nodiscard]] virtual QuicStats stats() const = 0;
-  // RFC 8446 7.5 / RFC 5705: equal at both ends. After confirmation only.
+  // RFC 8446 7.5 / RFC 5705: equal at both ends. After confirmation, before forget_handshake().
   [[nodiscard]] virtual base::Bytes export_secret(std::string_view label, std::size_t size) const = 0;
+  // After confirmation: no more secrets will be asked for. Frees what only the handshake needed, an idle
+  // connection is a tenth smaller then.
+  virtual void forget_handshake() = 0;
   // Queues CONNECTION_CLOSE; on_closed follows from the next write_packet().
   virtual void close(CloseCode code, std::string_view text) = 0;
 };

@@ -182,6 +182,7 @@ bool Ngtcp2Connection::receive(base::ByteView packet, base::TimePoint now) {
   const int rv = ngtcp2_conn_read_pkt(connection_.get(), &fake_path(), &info, packet.data(), packet.size(),
                                       clock_.stamp(now));
   in_library_ = false;
+  if (forgetting_) end_tls_session();
   // Initial packets are sealed with a key that anyone can derive, and before the handshake's end the keys are
   // nobody's in particular.
   const bool authentic = decrypted() && ngtcp2_conn_get_handshake_completed(connection_.get()) != 0;
@@ -393,6 +394,17 @@ QuicStats Ngtcp2Connection::stats() const {
 base::Bytes Ngtcp2Connection::export_secret(std::string_view label, std::size_t size) const {
   P2PD_ASSERT(ngtcp2_conn_get_handshake_completed(connection_.get()) != 0);
   return tls_->export_secret(label, size);
+}
+
+void Ngtcp2Connection::forget_handshake() {
+  P2PD_ASSERT(phase_ != Phase::handshaking);
+  forgetting_ = true;
+  if (!in_library_) end_tls_session();
+}
+
+void Ngtcp2Connection::end_tls_session() {
+  forgetting_ = false;
+  if (!tls_->session_ended()) tls_->end_session();
 }
 
 }  // namespace p2pd::net

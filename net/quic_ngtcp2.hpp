@@ -54,6 +54,7 @@ class Ngtcp2Connection final : public QuicConnection {
   bool outstanding() const override;
   QuicStats stats() const override;
   base::Bytes export_secret(std::string_view label, std::size_t size) const override;
+  void forget_handshake() override;
   void close(CloseCode code, std::string_view text) override;
 
  private:
@@ -101,6 +102,7 @@ class Ngtcp2Connection final : public QuicConnection {
   [[nodiscard]] bool live() const { return phase_ != Phase::closed && !farewell_; }
   void complete();
   void confirm();
+  void end_tls_session();
   void end(const CloseReason& reason);
   void end_by_peer();
   void fail(int library_error);
@@ -142,6 +144,7 @@ class Ngtcp2Connection final : public QuicConnection {
   Phase phase_ = Phase::handshaking;
   bool in_library_ = false;      // a handler runs inside ngtcp2: nothing may be written
   bool wrong_protocol_ = false;  // TLS succeeded without our ALPN
+  bool forgetting_ = false;      // the TLS session is to go when nothing runs inside the library
 
   std::vector<ConnectionId> own_ids_;
   Streams streams_;

@@ -17,6 +17,17 @@ struct Ngtcp2Connection::Callbacks {
     return rv;
   }
 
+  // After the handshake TLS has nothing to say in p2pd/1: no tickets, and key updates are QUIC's own (RFC
+  // 9001 section 6).
+  static int crypto_data(ngtcp2_conn* connection, ngtcp2_crypto_level level, uint64_t offset,
+                         const uint8_t* data, size_t size, void* user_data) noexcept {
+    if (self(user_data).tls_->session_ended()) {
+      ngtcp2_conn_set_tls_alert(connection, GNUTLS_A_UNEXPECTED_MESSAGE);
+      return NGTCP2_ERR_CRYPTO;
+    }
+    return ngtcp2_crypto_recv_crypto_data_cb(connection, level, offset, data, size, user_data);
+  }
+
   static void random(uint8_t* dest, size_t size, const ngtcp2_rand_ctx* context) noexcept {
     self(context->native_handle).fill_random({dest, size});
   }
@@ -141,7 +152,7 @@ const ngtcp2_callbacks& Ngtcp2Connection::callbacks(Side side) {
     } else {
       table.recv_client_initial = ngtcp2_crypto_recv_client_initial_cb;
     }
-    table.recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb;
+    table.recv_crypto_data = Callbacks::crypto_data;
     table.handshake_completed = Callbacks::handshake_completed;
     table.encrypt = ngtcp2_crypto_encrypt_cb;
     table.decrypt = Callbacks::decrypt;

@@ -47,6 +47,20 @@ base::Error failed(std::string_view step, int outcome) {
           std::string(step).append(" (").append(gnutls_strerror(outcome)).append(")")};
 }
 
+// Parsed once for all sessions: each parsed form takes 8 KB, and a session shares it.
+base::Result<gnutls_priority_t> shared_priorities() {
+  struct Parsed {
+    gnutls_priority_t value = nullptr;
+    int outcome = gnutls_priority_init(&value, priorities(), nullptr);
+    ~Parsed() {
+      if (outcome >= 0) gnutls_priority_deinit(value);
+    }
+  };
+  static const Parsed parsed;
+  if (parsed.outcome < 0) return failed("priorities", parsed.outcome);
+  return parsed.value;
+}
+
 base::Result<SharedCredentials> make_credentials(const Identity& identity,
                                                  gnutls_certificate_verify_function* verify) {
   gnutls_certificate_credentials_t raw = nullptr;
@@ -107,9 +121,9 @@ base::Result<std::unique_ptr<QuicTls>> QuicTls::create(const std::shared_ptr<con
     return failed("session", rv);
   }
   tls->session_.reset(session);
-  if (const int rv = gnutls_priority_set_direct(session, priorities(), nullptr); rv < 0) {
-    return failed("priorities", rv);
-  }
+  const auto order = shared_priorities();
+  if (!order) return order.error();
+  if (const int rv = gnutls_priority_set(session, *order); rv < 0) return failed("priorities", rv);
   const gnutls_datum_t protocol{
       const_cast<unsigned char*>(reinterpret_cast<const unsigned char*>(kProtocol.data())),
       static_cast<unsigned>(kProtocol.size())};
@@ -135,6 +149,12 @@ base::Result<std::unique_ptr<QuicTls>> QuicTls::create(const std::shared_ptr<con
 void QuicTls::attach(ngtcp2_conn* connection) {
   connection_ = connection;
   ngtcp2_conn_set_tls_native_handle(connection, session_.get());
+}
+
+// A key update (RFC 9001 section 6) is made of secrets that ngtcp2 holds.
+void QuicTls::end_session() {
+  ngtcp2_conn_set_tls_native_handle(connection_, nullptr);
+  session_.reset();
 }
 
 bool QuicTls::protocol_agreed() const {

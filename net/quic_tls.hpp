@@ -37,7 +37,11 @@ class QuicTls {
   [[nodiscard]] bool protocol_agreed() const;
   // The other end showed a certificate whose key is not the pinned one.
   [[nodiscard]] bool wrong_key() const { return wrong_key_; }
-  // RFC 5705 with an empty context. After the handshake.
+  // After the handshake: frees the session, 15 KB. From then on only wrong_key() may be asked; not from
+  // inside ngtcp2.
+  void end_session();
+  [[nodiscard]] bool session_ended() const { return session_ == nullptr; }
+  // RFC 5705 with an empty context. After the handshake, before end_session().
   [[nodiscard]] base::Bytes export_secret(std::string_view label, std::size_t size) const;
 
  private:

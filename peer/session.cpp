@@ -87,6 +87,7 @@ void Session::on_confirmed() {
   const auto half = secret.begin() + static_cast<std::ptrdiff_t>(proto::kLinkKeySize);
   std::copy(secret.begin(), half, dialled_ ? keys.send.begin() : keys.receive.begin());
   std::copy(half, secret.end(), dialled_ ? keys.receive.begin() : keys.send.begin());
+  quic_->forget_handshake();
   link_.set_keys(keys, host_.now());
   log::debug("session", "authenticated",
              {{"peer", config_.peer}, {"connection", name_}, {"dialled", dialled_}});

@@ -59,6 +59,27 @@ TEST(QuicConnection, ExportsASecretFromInsideTheConfirmation) {
   EXPECT_EQ(client, server);
 }
 
+TEST(QuicConnection, GoesOnWithoutWhatOnlyItsHandshakeNeeded) {
+  QuicPair pair;
+  pair.network.loss = 0.2;
+  for (QuicPair::End* end : {&pair.client, &pair.server}) {
+    end->events.when_confirmed = [end] {
+      static_cast<void>(end->connection->export_secret("L", 32));
+      end->connection->forget_handshake();
+    };
+  }
+  ASSERT_TRUE(pair.connect());
+  const Bytes up = pattern(300'000, 1);
+  Sender client(pair.client, up);
+  ASSERT_TRUE(pair.run_until([&] { return pair.server.events.streams[client.id()].fin; }, 60s));
+  EXPECT_EQ(pair.server.events.streams[client.id()].digest, Digest::of(up));
+  pair.client.connection->forget_handshake();
+  pair.client.connection->close(CloseCode::shutdown, "done");
+  pair.run(2s);
+  ASSERT_EQ(pair.server.events.ends.size(), 1u);
+  EXPECT_EQ(pair.server.events.ends[0].text, "done");
+}
+
 void expect_rejected(QuicPair& pair) {
   pair.run(5s);
   for (QuicPair::End* end : {&pair.client, &pair.server}) {

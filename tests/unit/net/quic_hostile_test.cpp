@@ -318,6 +318,16 @@ TEST(QuicHostile, MayOpenNoUnidirectionalStream) {
   EXPECT_FALSE(client.alive());
 }
 
+// A ticket, a second handshake: p2pd/1 has neither.
+TEST(QuicHostile, MaySayNothingToTlsWhenTheHandshakeIsForgotten) {
+  HostileClient client({});
+  client.server.events.when_confirmed = [&] { client.server.connection->forget_handshake(); };
+  ASSERT_TRUE(client.connect());
+  client.send(Frames().number(0x06).number(0).number(5).raw(1, 4).raw(4, 0));
+  EXPECT_FALSE(client.alive());
+  EXPECT_FALSE(client.end().authentication_failed);
+}
+
 TEST(QuicHostile, MayNotSendBeyondTheWindow) {
   HostileClient client({});
   ASSERT_TRUE(client.connect());

@@ -43,6 +43,7 @@ class FakeQuic final : public net::QuicConnection {
   bool outstanding() const override { return false; }
   net::QuicStats stats() const override { return {}; }
   base::Bytes export_secret(std::string_view, std::size_t size) const override { return base::Bytes(size); }
+  void forget_handshake() override {}
   void close(net::CloseCode, std::string_view) override {}
 
   base::Bytes take(net::StreamId id) { return std::exchange(written[id], {}); }
