@@ -56,7 +56,7 @@ enum class SendOutcome {
   sent,
   blocked,  // socket buffer full: lost, as on any network
   too_big,  // EMSGSIZE: the path's packet size must shrink
-  no_path,  // no selected pair, consent lost, or the system has no route any more
+  no_path,  // no selected pair, or the system has no route any more
 };
 
 class Ice {

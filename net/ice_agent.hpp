@@ -10,7 +10,7 @@
 //
 //   start(1) -> checking -> connected -> start(2): checking, generation 1 carries the data
 //                                          -> connected, generation 1 is closed a second later
-//                                          -> failed, generation 1 stays as long as its consent lives
+//                                          -> failed, generation 1 stays
 //
 // Events are delivered from handlers of the io_context, never from inside a call.
 #pragma once

@@ -25,8 +25,8 @@ class IceSocket {
   void adopt(int fd, const proto::Endpoint& remote);
   void reset();
   [[nodiscard]] bool open() const { return static_cast<bool>(descriptor_); }
-  // One datagram to the pair's remote address, past libnice and so past its consent check (RFC 7675): the
-  // caller resets the socket when consent is lost. Returns 0 or errno.
+  // One datagram to the pair's remote address, past libnice: whether the other end consents
+  // to it (RFC 7675) is for the caller to know. Returns 0 or errno.
   [[nodiscard]] int send(base::ByteView datagram);
   // Several, each of `size` bytes but the last, which may have fewer; at most 65,000 bytes. Returns 0, or the
   // errno of the first that was not sent.

@@ -13,7 +13,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr std::array kKinds{PathKind::direct, PathKind::turn, PathKind::relay};
-// The first send after a silence as long as the heartbeat's probes too.
+// The first send after a silence as long as that probes too.
 constexpr seconds kIdle{5};
 // 100, 200 and 400 ms after the one before.
 constexpr unsigned kSwitchedRepeats = 3;
@@ -109,8 +109,8 @@ void Link::receive(PathKind arrived_on, base::ByteView frame, base::TimePoint no
 void Link::on_frame(PathKind arrived_on, const proto::LinkProbe& probe, const proto::LinkNonce& nonce,
                     base::TimePoint now) {
   static_cast<void>(send(arrived_on, nonce, proto::LinkAnswer{.size_seen = probe.size, .path = probe.path}));
-  // The way in works: perhaps the way out does again.
-  if (at(arrived_on).state() != PathState::alive) at(arrived_on).hasten(now);
+  // The way in works: where the way out did not, perhaps it does again.
+  at(arrived_on).on_probed(now, context());
 }
 
 void Link::on_frame(PathKind arrived_on, const proto::LinkAnswer& answer, const proto::LinkNonce& nonce,
@@ -207,6 +207,10 @@ WhyNotDirect Link::flapping(base::TimePoint now) const {
 
 base::Duration Link::all_paths_silent(base::TimePoint now) const { return now - last_received_; }
 
+base::Duration Link::waiting(base::TimePoint now) const {
+  return outstanding_since_ ? now - std::max(*outstanding_since_, last_received_) : base::Duration::zero();
+}
+
 const PathStats& Link::stats(PathKind kind) const { return at(kind).stats(); }
 
 std::uint64_t Link::switches() const { return switches_; }
@@ -224,7 +228,8 @@ void Link::on_time(base::TimePoint now) { settle(now); }
 LinkPath::Context Link::context() const {
   return {.outstanding_since = outstanding_since_,
           .any_alive = std::ranges::any_of(
-              paths_, [](const LinkPath& path) { return path.state() == PathState::alive; })};
+              paths_, [](const LinkPath& path) { return path.state() == PathState::alive; }),
+          .last_quic = last_quic_};
 }
 
 void Link::settle(base::TimePoint now) {
@@ -245,6 +250,10 @@ void Link::update_paths(base::TimePoint now) {
       const LinkPath::Change change = path.update(now, context());
       if (change == LinkPath::Change::none) break;
       if (change == LinkPath::Change::black_hole) kick_ = true;
+      if (change == LinkPath::Change::expired) {
+        path.lost();
+        expired_ = path.kind();
+      }
       if (change == LinkPath::Change::died && path.kind() == path_) path_died(path, now, "silent");
       // In doubt about one, ask the others whether they would do.
       if (path.state() == PathState::suspect && before != PathState::suspect && path.kind() == path_) {
@@ -330,8 +339,10 @@ net::SendOutcome Link::send(
 void Link::tell_sink() {
   const auto notice = std::exchange(notice_, std::nullopt);
   const bool kick = std::exchange(kick_, false);
+  const auto expired = std::exchange(expired_, std::nullopt);
   if (notice && notice->from != notice->to) sink_.on_path_changed(notice->from, notice->to, notice->reason);
   if (kick) sink_.kick_quic();
+  if (expired) sink_.on_path_expired(*expired);
 }
 
 }  // namespace p2pd::peer

@@ -33,6 +33,9 @@ class LinkSink {
   // The path under the packets in flight died: QuicConnection::kick, then flush.
   virtual void kick_quic() = 0;
   virtual void on_path_changed(PathKind from, PathKind to, std::string_view reason) = 0;
+  // direct, turn: dead, and nothing was heard on it for 30 s (RFC 7675: the consent to send there has
+  // expired). It is lost: nothing is sent on it until path_available().
+  virtual void on_path_expired(PathKind kind) = 0;
 
  protected:
   ~LinkSink() = default;
@@ -90,8 +93,11 @@ class Link {
   // `cooldown` while the direct path is barred, `path_flapping` while it is not in use and was left twice in
   // five minutes, else `none`.
   [[nodiscard]] WhyNotDirect flapping(base::TimePoint now) const;
-  // Time since anything authenticated came in on any path. At idle up to 5 s (the heartbeat) is normal.
+  // Time since anything authenticated came in on any path. At idle up to 15 s (the heartbeat) is normal.
   [[nodiscard]] base::Duration all_paths_silent(base::TimePoint now) const;
+  // For how long something of ours has waited for an answer while nothing came in on any path; zero while
+  // nothing waits.
+  [[nodiscard]] base::Duration waiting(base::TimePoint now) const;
   [[nodiscard]] const PathStats& stats(PathKind kind) const;
   // Changes of path() so far.
   [[nodiscard]] std::uint64_t switches() const;
@@ -156,6 +162,7 @@ class Link {
   // For tell_sink().
   bool kick_ = false;
   std::optional<Notice> notice_;
+  std::optional<PathKind> expired_;
 };
 
 }  // namespace p2pd::peer

@@ -16,11 +16,18 @@ constexpr milliseconds kLeastDeadAfter{750};
 constexpr seconds kAnswerGrace{2};
 constexpr seconds kHeartbeat{5};
 constexpr seconds kStandbyHeartbeat{30};
+// Of a connection that has carried nothing for as long as kIdle. RFC 8445 section 11 wants a NAT to see a
+// packet every 15 s; what is sent first after the silence is watched like any other.
+constexpr seconds kIdle{30};
+constexpr seconds kIdleHeartbeat{15};
+constexpr seconds kIdleStandbyHeartbeat{60};
 constexpr milliseconds kClimbInterval{150};
 constexpr milliseconds kClimbSpan{300};
 constexpr unsigned kClimbAnswers = 3;
 constexpr milliseconds kFirstRetry{50};
 constexpr milliseconds kFirstDeadInterval{250};
+// RFC 7675 5.1: who has not proved for so long that it wants packets at an address gets none there.
+constexpr seconds kConsent{30};
 constexpr seconds kSlowestProbing{5};
 constexpr seconds kSlowestInBlackout{1};
 constexpr minutes kDemotionMemory{5};
@@ -104,7 +111,7 @@ void LinkPath::demoted(base::TimePoint now) {
   must_climb_ = true;
   demotions_.push_back(now);
   if (recent_demotions(now) < kDemotionsToBar) {
-    if (demotions_.size() > kDemotionsToBar) demotions_.pop_front();
+    if (demotions_.size() > kDemotionsToBar) demotions_.erase(demotions_.begin());
     return;
   }
   demotions_.clear();
@@ -120,6 +127,11 @@ void LinkPath::condemn(base::TimePoint now) {
 void LinkPath::hasten(base::TimePoint now) {
   if (state() == PathState::down || now - last_probe_ < kHastenSpacing) return;
   probe_now_ = true;
+}
+
+void LinkPath::on_probed(base::TimePoint now, const Context& context) {
+  if (state() != PathState::alive) return hasten(now);
+  if (now - last_probe_ >= heartbeat(context) / 2) probe_now_ = true;
 }
 
 void LinkPath::on_quic(base::TimePoint now) {
@@ -151,6 +163,7 @@ LinkPath::Change LinkPath::update(base::TimePoint now, const Context& context) {
   }
   if (size_.expire(now, suspect_after())) return Change::black_hole;
   if (now < state_due(context)) return Change::none;
+  if (state() == PathState::dead) return Change::expired;
   if (state() == PathState::suspect || climbing()) {
     become(PathState::dead);
     steady_ = false;
@@ -248,7 +261,10 @@ base::TimePoint LinkPath::probe_due(const Context& context) const {
 
 base::TimePoint LinkPath::alive_probe_due(const Context& context) const {
   if (climbing()) return last_probe_ + kClimbInterval;
-  base::TimePoint due = last_probe_ + (in_use_ ? kHeartbeat : kStandbyHeartbeat);
+  const base::Duration interval = heartbeat(context);
+  base::TimePoint due = last_probe_ + interval;
+  // On whole seconds one wake-up serves all idle peers of a thread.
+  if (interval >= kIdleHeartbeat) due = std::chrono::floor<seconds>(due);
   if (unanswered_since_) {
     const base::TimePoint missed = *unanswered_since_ + suspect_after();
     if (last_probe_ < missed) due = std::min(due, missed);
@@ -261,9 +277,16 @@ base::TimePoint LinkPath::alive_probe_due(const Context& context) const {
   return due;
 }
 
+base::Duration LinkPath::heartbeat(const Context& context) const {
+  const bool idle = last_probe_ - context.last_quic >= kIdle;
+  if (in_use_) return idle ? kIdleHeartbeat : kHeartbeat;
+  return idle ? kIdleStandbyHeartbeat : kStandbyHeartbeat;
+}
+
 // When the state changes by itself.
 base::TimePoint LinkPath::state_due(const Context& context) const {
   if (state() == PathState::suspect) return dead_at_;
+  if (state() == PathState::dead) return kind_ == PathKind::relay ? base::kNever : evidence_at_ + kConsent;
   if (climbing()) return evidence_at_ + dead_after();
   base::TimePoint due = base::kNever;
   // Two misses.

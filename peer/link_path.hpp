@@ -8,8 +8,8 @@
 
 #include <array>
 #include <cstdint>
-#include <deque>
 #include <optional>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "peer/packet_size.hpp"
@@ -27,8 +27,10 @@ class LinkPath {
     // Since when QUIC waits for something; nothing while it does not.
     std::optional<base::TimePoint> outstanding_since;
     bool any_alive = false;
+    // When QUIC last sent or received anything, by any path.
+    base::TimePoint last_quic{};
   };
-  enum class Change { none, state, died, black_hole };
+  enum class Change { none, state, died, black_hole, expired };
 
   LinkPath(PathKind kind, base::TimePoint now);
 
@@ -47,6 +49,9 @@ class LinkPath {
   void condemn(base::TimePoint now);
   // A probe at the next take_probe(), unless one went out just now.
   void hasten(base::TimePoint now);
+  // The other end probes. Where our own heartbeat is not far off it goes along with the answer: both ends
+  // then wake up together, half as often.
+  void on_probed(base::TimePoint now, const Context& context);
   // An authenticated QUIC packet came in on it.
   void on_quic(base::TimePoint now);
   // False: no probe of ours has this nonce and size.
@@ -92,6 +97,7 @@ class LinkPath {
   [[nodiscard]] base::Duration dead_after() const;
   [[nodiscard]] base::TimePoint probe_due(const Context& context) const;
   [[nodiscard]] base::TimePoint alive_probe_due(const Context& context) const;
+  [[nodiscard]] base::Duration heartbeat(const Context& context) const;
   [[nodiscard]] base::TimePoint state_due(const Context& context) const;
   [[nodiscard]] base::Duration dead_interval(const Context& context) const;
   void become(PathState state);
@@ -127,7 +133,7 @@ class LinkPath {
   unsigned row_ = 0;
   std::uint64_t row_serial_ = 0;
   base::TimePoint row_since_{};
-  std::deque<base::TimePoint> demotions_;
+  std::vector<base::TimePoint> demotions_;  // the last few
   base::TimePoint barred_until_ = base::TimePoint::min();
 };
 

@@ -15,8 +15,10 @@ namespace {
 
 constexpr base::Duration kHandshakeTimeout = 5s;
 constexpr base::Duration kKeepTimeout = 10s;
-// Past the heartbeat (5 s) and a blackout that must not end anything (9 s): asked then, it answers.
-constexpr base::Duration kSuspectSilence = 15s;
+// Past the heartbeat (15 s at most) and a blackout that must not end anything (9 s): asked then, it answers.
+constexpr base::Duration kSuspectSilence = 25s;
+// Past the blackout alone: something waits for an answer.
+constexpr base::Duration kSuspectWait = 15s;
 constexpr base::Duration kDeadSilence = 30s;
 constexpr base::Duration kCheckWindow = 500ms;
 constexpr unsigned kCheckExtensions = 3;
@@ -100,7 +102,10 @@ void Peer::Impl::update_deadline() {
   if (current_ != nullptr) {
     const base::TimePoint heard = now() - current_->silent();
     due = std::min(due, heard + kDeadSilence);
-    due = std::min(due, std::max(heard + kSuspectSilence, suspect_after_));
+    base::TimePoint suspect = heard + kSuspectSilence;
+    const base::Duration waiting = current_->waiting();
+    if (waiting > 0s) suspect = std::min(suspect, now() - waiting + kSuspectWait);
+    due = std::min(due, std::max(suspect, suspect_after_));
   }
   if (due == deadline_) return;
   deadline_ = due;
@@ -163,8 +168,9 @@ void Peer::Impl::watch_current() {
     dead.close(net::CloseCode::none, "all paths are silent");
     return lost("peer_gone", "nothing was heard from the peer for 30 s on any path", false);
   }
-  if (silent >= kSuspectSilence && now() >= suspect_after_) {
-    suspect_after_ = now() + kSuspectSilence;
+  const bool suspect = silent >= kSuspectSilence || current_->waiting() >= kSuspectWait;
+  if (suspect && now() >= suspect_after_) {
+    suspect_after_ = now() + kSuspectWait;
     start_check();
   }
   if (!check_ || now() < check_->until) return;

@@ -169,6 +169,7 @@ class Session final : private net::QuicEvents,
   [[nodiscard]] PeerQuality quality() const;
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] base::Duration silent() const { return link_.all_paths_silent(host_.now()); }
+  [[nodiscard]] base::Duration waiting() const { return link_.waiting(host_.now()); }
   [[nodiscard]] bool outstanding() const { return quic_->outstanding(); }
 
  private:
@@ -240,6 +241,7 @@ class Session final : private net::QuicEvents,
   net::SendOutcome send_frame(PathKind path, base::ByteView datagram) override;
   void kick_quic() override;
   void on_path_changed(PathKind from, PathKind to, std::string_view reason) override;
+  void on_path_expired(PathKind kind) override;
   // Packets as they come from QUIC, at most `most`; how many there were.
   [[nodiscard]] int send_burst(int most);
   void send_datagrams(base::ByteView datagrams, std::size_t size);

@@ -116,6 +116,14 @@ void Session::on_path_changed(PathKind from, PathKind to, std::string_view reaso
   host_.on_session_path(*this, from, to, reason);
 }
 
+void Session::on_path_expired(PathKind kind) {
+  if (!ice_.pair() || pair_kind() != kind) return;
+  log::debug("link", "nothing was heard on the path for 30 s",
+             {{"peer", config_.peer}, {"connection", name_}, {"path", to_string(kind)}});
+  ice_.drop_pair();
+  ice_.restart_later("silent", host_.now());
+}
+
 void Session::on_relay_online(bool online) {
   if (stage_ == Stage::closed) return;
   const base::TimePoint now = host_.now();

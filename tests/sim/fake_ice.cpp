@@ -90,7 +90,6 @@ void FakeIce::connect() {
   later(1s, [this] {
     while (ufrags_.size() > 1) forget(ufrags_.front());
   });
-  later(5s, [this] { watch_consent(0); });
   const net::IcePair pair{candidate(type), remote_candidates_.front()};
   events_.on_ice_connected(generation_, pair);
 }
@@ -98,16 +97,6 @@ void FakeIce::connect() {
 void FakeIce::forget(const std::string& ufrag) {
   registry_.by_ufrag.erase(ufrag);
   std::erase(ufrags_, std::string(ufrag));
-}
-
-// RFC 7675, with libnice's patience.
-void FakeIce::watch_consent(int misses) {
-  if (connected_generation_ != generation_) return;
-  const bool answered = registry_.network.direct.up_both_ways() && registry_.by_ufrag.contains(connected_to_);
-  if (answered) return later(5s, [this] { watch_consent(0); });
-  if (misses == 0) return later(5s, [this] { watch_consent(1); });
-  connected_to_.clear();
-  events_.on_ice_failed(generation_, net::IceFailure::checks_failed);
 }
 
 net::SendOutcome FakeIce::send(base::ByteView datagram) {

@@ -43,7 +43,6 @@ class FakeIce final : public net::Ice {
   void check();
   [[nodiscard]] bool pairs() const;
   void connect();
-  void watch_consent(int misses);
   void forget(const std::string& ufrag);
 
   IceRegistry& registry_;

@@ -463,18 +463,6 @@ TEST_F(IceAgentTest, ChecksAServerReflexiveAddressOnceMoreBeforeLongForItsNatMay
   stop({&end});
 }
 
-// About 12 s, libnice's consent timer.
-TEST_F(IceAgentTest, FailsWhenThePeerWithdrawsItsConsent) {
-  Pair pair(io);
-  pair.start(1);
-  ASSERT_TRUE(run_until([&] { return pair.connected(1); }));
-  stop({&pair.b});
-  ASSERT_TRUE(run_until([&] { return pair.a.failed == 1; }));
-  EXPECT_EQ(pair.a.failure, IceFailure::checks_failed);
-  EXPECT_EQ(pair.a.send(1), SendOutcome::no_path);
-  stop({&pair.a});
-}
-
 TEST_F(IceAgentTest, HasNoCandidatesWhenThePeerSendsNone) {
   End end(io);
   static_cast<void>(end.start(1, false));

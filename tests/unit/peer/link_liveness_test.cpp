@@ -141,7 +141,7 @@ TEST_F(LinkLiveness, FindsOneDirectionDeadAndSoDoesTheOtherEnd) {
       EXPECT_LT(worst, milliseconds(900));
       EXPECT_EQ(net.link(0).path(), kRelay) << broken << both_send;
       EXPECT_EQ(net.link(1).path(), kRelay) << broken << both_send;
-      net.run(seconds(60));
+      net.run(seconds(20));
       EXPECT_EQ(net.end(0).unacknowledged() + net.end(1).unacknowledged(), 0U);
       EXPECT_EQ(net.link(0).path(), kRelay) << "half a path is none";
       EXPECT_EQ(net.link(1).path(), kRelay);
@@ -182,18 +182,88 @@ TEST_F(LinkLiveness, FindsADeadPathAtIdleByTwoMissesAndProbesBoth) {
   EXPECT_EQ(net_.link(1).path(), kRelay);
 }
 
-TEST_F(LinkLiveness, SendsOneHeartbeatInFiveSecondsAtIdle) {
-  net_.run(seconds(30));
+TEST_F(LinkLiveness, SendsAHeartbeatEveryFiveSecondsAfterTraffic) {
+  net_.chat(seconds(10));
+  const auto probes = net_.link(0).stats(kDirect).probes_sent;
+  net_.run(seconds(25));
+  EXPECT_EQ(net_.link(0).stats(kDirect).probes_sent, probes + 5);
+}
+
+TEST_F(LinkLiveness, SendsOneHeartbeatInFifteenSecondsAtIdle) {
+  net_.run(minutes(2));
   const unsigned before = net_.end(0).frames_sent;
   const PathStats direct = net_.link(0).stats(kDirect);
   const PathStats relay = net_.link(0).stats(kRelay);
   const unsigned timers = net_.end(0).timer_calls;
   net_.run(seconds(300));
-  EXPECT_EQ(net_.link(0).stats(kDirect).probes_sent - direct.probes_sent, 60U);
-  EXPECT_EQ(net_.link(0).stats(kRelay).probes_sent - relay.probes_sent, 10U);
-  EXPECT_EQ(net_.end(0).frames_sent - before, 2 * (60U + 10U)) << "and as many answers";
-  EXPECT_LE(net_.end(0).timer_calls - timers, 70U);
+  EXPECT_EQ(net_.link(0).stats(kDirect).probes_sent - direct.probes_sent, 20U);
+  EXPECT_EQ(net_.link(0).stats(kRelay).probes_sent - relay.probes_sent, 5U);
+  EXPECT_EQ(net_.end(0).frames_sent - before, 2 * (20U + 5U)) << "and as many answers";
+  EXPECT_LE(net_.end(0).timer_calls - timers, 25U);
   EXPECT_EQ(net_.link(0).switches(), 1U);
+}
+
+// Two Links that know nothing of each other, on one clock.
+TEST_F(LinkLiveness, WakesUpOnWholeSecondsAtIdle) {
+  Net other{4};
+  other.run(milliseconds(1'337));
+  other.settle_on_direct();
+  for (Net* net : {&net_, &other}) {
+    net->run(minutes(2));
+    for (int i = 0; i < 4; ++i) {
+      const base::TimePoint due = std::min(net->end(0).deadline(), net->end(1).deadline());
+      EXPECT_EQ(due, std::chrono::floor<seconds>(due));
+      net->run_until(due + seconds(1));
+    }
+  }
+}
+
+// The heartbeat of one end takes the other's along: each wakes up for both at once.
+TEST_F(LinkLiveness, SendsItsHeartbeatWithTheAnswerToTheOther) {
+  net_.run(seconds(4));
+  net_.chat(milliseconds(100));
+  net_.link(1).network_changed(net_.now);  // out of step from here
+  net_.run(minutes(2));
+  const auto sent = [&](int end) { return net_.link(end).stats(kDirect).probes_sent; };
+  for (int i = 0; i < 5; ++i) {
+    const auto first = sent(0);
+    const auto second = sent(1);
+    ASSERT_TRUE(net_.run_while([&] { return sent(0) == first && sent(1) == second; }, seconds(20)));
+    net_.run(milliseconds(20));
+    EXPECT_EQ(sent(0), first + 1);
+    EXPECT_EQ(sent(1), second + 1);
+  }
+}
+
+// RFC 7675: consent to send expires when nothing has proved it for 30 s.
+TEST_F(LinkLiveness, SendsNothingOnAPathAfterThirtySecondsOfSilence) {
+  net_.chat(milliseconds(100));
+  cut();
+  net_.end(0).write(1);
+  run_to(milliseconds(29'900));
+  EXPECT_EQ(net_.link(0).stats(kDirect).state, PathState::dead);
+  EXPECT_TRUE(net_.end(0).expired.empty());
+  run_to(milliseconds(31'000));
+  EXPECT_EQ(net_.link(0).stats(kDirect).state, PathState::down);
+  EXPECT_EQ(net_.end(0).expired, std::vector{kDirect});
+  const auto probes = net_.link(0).stats(kDirect).probes_sent;
+  net_.set_up(kDirect, true);
+  net_.run(minutes(2));
+  EXPECT_EQ(net_.link(0).stats(kDirect).probes_sent, probes);
+  net_.available(kDirect);
+  net_.run(seconds(3));
+  EXPECT_EQ(net_.link(0).path(), kDirect);
+  EXPECT_EQ(net_.end(0).expired.size(), 1U);
+}
+
+TEST_F(LinkLiveness, NeverGivesUpTheRelay) {
+  net_.set_up(kRelay, false);
+  net_.run(minutes(5));
+  EXPECT_EQ(net_.link(0).stats(kRelay).state, PathState::dead);
+  net_.set_up(kRelay, true);
+  net_.run(minutes(1));
+  EXPECT_EQ(net_.link(0).stats(kRelay).state, PathState::alive);
+  EXPECT_TRUE(net_.end(0).expired.empty());
 }
 
 TEST_F(LinkLiveness, ProbesWithTheFirstSendAfterIdle) {

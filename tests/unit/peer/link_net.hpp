@@ -53,6 +53,7 @@ class End final : public LinkSink {
   net::SendOutcome send_frame(PathKind path, base::ByteView datagram) override;
   void kick_quic() override;
   void on_path_changed(PathKind from, PathKind to, std::string_view reason) override;
+  void on_path_expired(PathKind kind) override { expired.push_back(kind); }
 
   void receive_quic(PathKind path, std::size_t bytes, bool ack, std::uint64_t id);
   [[nodiscard]] base::TimePoint deadline() const { return std::min(link.deadline(), loss_timer_); }
@@ -63,7 +64,8 @@ class End final : public LinkSink {
   unsigned frames_sent = 0;
   unsigned timer_calls = 0;
   std::vector<std::string> changes;  // "relay>direct: probes answered"
-  std::vector<base::Bytes> tapped;   // every frame sent, when `tap` is set
+  std::vector<PathKind> expired;
+  std::vector<base::Bytes> tapped;  // every frame sent, when `tap` is set
   bool tap = false;
 
  private:

@@ -100,7 +100,7 @@ TEST_F(LinkFrames, ThatAreRandomBytesChangeNothing) {
 TEST_F(LinkFrames, ThatRepeatChangeNothing) {
   net_.end(1).tap = true;
   net_.run(seconds(60));
-  ASSERT_GT(net_.end(1).tapped.size(), 20U);
+  ASSERT_GT(net_.end(1).tapped.size(), 10U);
   for (const base::Bytes& frame : net_.end(1).tapped) {
     expect_ignored(frame, kDirect);
     expect_ignored(frame, kRelay);
@@ -108,6 +108,7 @@ TEST_F(LinkFrames, ThatRepeatChangeNothing) {
 }
 
 TEST_F(LinkFrames, InAnotherOrderAreAllTaken) {
+  net_.link(0).receive(kDirect, seal(5'000, proto::LinkProbe{}), net_.now);  // takes a heartbeat along
   for (const std::uint64_t counter : {5'010U, 5'003U, 5'007U, 5'001U}) {
     const auto sent = net_.end(0).frames_sent;
     net_.link(0).receive(kDirect, seal(counter, proto::LinkProbe{}), net_.now);
@@ -198,7 +199,7 @@ TEST_F(LinkFrames, ThatAnswerNothingWeAskedProveNothing) {
 TEST_F(LinkFrames, ThatTellOfASwitchPromptAProbeThere) {
   net_.set_up(kDirect, false);
   net_.end(0).write(1);
-  net_.run(seconds(30));
+  net_.run(seconds(20));
   ASSERT_EQ(net_.link(0).stats(kDirect).state, PathState::dead);
   const auto probes = net_.link(0).stats(kDirect).probes_sent;
   net_.run(milliseconds(300));
@@ -211,7 +212,7 @@ TEST_F(LinkFrames, ThatTellOfASwitchPromptAProbeThere) {
 TEST_F(LinkFrames, ThatProbeADeadPathPromptAProbeThere) {
   net_.set_up(kDirect, false);
   net_.end(0).write(1);
-  net_.run(seconds(30));
+  net_.run(seconds(20));
   const auto probes = net_.link(0).stats(kDirect).probes_sent;
   net_.run(milliseconds(300));
   net_.link(0).receive(kDirect, seal(5'000, proto::LinkProbe{}), net_.now);
@@ -273,7 +274,7 @@ TEST(Link, MeasuresRoundTrips) {
   EXPECT_EQ(net.link(0).stats(kDirect).smoothed_rtt, milliseconds(10));
   EXPECT_EQ(net.link(0).stats(kRelay).smoothed_rtt, milliseconds(40));
   for (int index = 0; index < 2; ++index) net.lane(kDirect, index).latency = milliseconds(50);
-  net.run(minutes(5));
+  net.run(minutes(15));
   EXPECT_GT(net.link(0).stats(kDirect).smoothed_rtt, milliseconds(99));
   EXPECT_EQ(net.link(0).stats(kDirect).min_rtt, milliseconds(10));
 }
