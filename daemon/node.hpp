@@ -22,6 +22,7 @@
 #include "daemon/data_plane.hpp"
 #include "daemon/doctor.hpp"
 #include "daemon/file_board.hpp"
+#include "daemon/message_intake.hpp"
 #include "daemon/net_checker.hpp"
 #include "daemon/options.hpp"
 #include "daemon/pairings.hpp"
@@ -67,6 +68,7 @@ class Node final : private RelayHubEvents, private ipc::EventSource, private Fil
   [[nodiscard]] PeerBoard& board() { return *board_; }
   [[nodiscard]] Pairings& pairings() { return *pairings_; }
   [[nodiscard]] store::Store& store() { return *store_; }
+  [[nodiscard]] MessageIntake& intake() { return intake_; }
   [[nodiscard]] FileBoard& files() { return *files_; }
   [[nodiscard]] ServiceBoard& services() { return *services_; }
   [[nodiscard]] NetChecker& net() { return *net_; }
@@ -148,6 +150,7 @@ class Node final : private RelayHubEvents, private ipc::EventSource, private Fil
   std::unique_ptr<ipc::EventHub> events_;
   std::unique_ptr<PeerBoard> board_;
   std::unique_ptr<Pairings> pairings_;
+  MessageIntake intake_{*this};
   FileWorker file_worker_;
   std::unique_ptr<FileBoard> files_;
   std::unique_ptr<ServiceBoard> services_;

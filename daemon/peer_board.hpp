@@ -44,7 +44,7 @@ class PeerBoard final : public peer::PeerObserver {
   // Messages that wait for the peer.
   [[nodiscard]] std::uint64_t waiting(const base::PeerId& peer) const;
   void set_waiting(const base::PeerId& peer, std::uint64_t messages) { waiting_[peer] = messages; }
-  void message_queued(const base::PeerId& peer) { ++waiting_[peer]; }
+  void messages_queued(const base::PeerId& peer, std::uint64_t messages) { waiting_[peer] += messages; }
   void message_cancelled(const base::PeerId& peer) { took(peer, 1); }
   void messages_delivered(const base::PeerId& peer, const std::vector<store::OutboxRef>& messages);
   void messages_received(const base::PeerId& peer, const store::InboxCommit& commit);

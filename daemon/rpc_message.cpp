@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "base/random.hpp"
 #include "daemon/node.hpp"
 #include "daemon/rpc.hpp"
 #include "daemon/status_json.hpp"
@@ -29,8 +28,8 @@ constexpr std::int64_t kMaxList = 1000;
 
 // The body and its type, or false after answering the error.
 bool read_body(const Request& request, Responder& responder, store::OutboxRow& out) {
-  const auto text = request.text("text");
-  const auto data = request.text("data_base64");
+  const auto text = request.text_view("text");
+  const auto data = request.text_view("data_base64");
   if (text.has_value() == data.has_value()) {
     responder.error(ErrorCode::invalid_params, "give either text or data_base64");
     return false;
@@ -68,24 +67,10 @@ void send_message(Node& node, const Request& request, Responder responder) {
   const KnownPeer* known = named_peer(node, request, responder);
   store::OutboxRow row;
   if (known == nullptr || !read_body(request, responder, row)) return;
-  row.id = base::to_hex(base::random_array<16>());
   row.created = base::wall_now();
-  const base::PeerId id = known->id;
-  const bool direct = request.boolean("direct").value_or(true);
-  auto answer = std::make_shared<Responder>(std::move(responder));
-  node.store().append_outbox(id, std::move(row), node.post_here(),
-                             [&node, id, direct, answer](base::Result<store::OutboxRef> stored) {
-                               if (!stored) {
-                                 answer_store_error(stored.error(), *answer);
-                                 return;
-                               }
-                               node.board().message_queued(id);
-                               node.with_peer(id, [direct](PeerNode& peer) {
-                                 if (!direct) peer.peer().set_direct_allowed_once(false);
-                                 peer.peer().on_outbox_changed();
-                               });
-                               answer->ok({{"id", stored->id}, {"sequence", stored->sequence}});
-                             });
+  row.id = node.intake().new_id(row.created);
+  node.intake().add(known->id, std::move(row), request.boolean("direct").value_or(true),
+                    std::move(responder));
 }
 
 // The peer to limit a list to; false after answering the error.
@@ -146,6 +131,7 @@ void list_outbox(Node& node, const Request& request, Responder responder) {
   std::optional<base::PeerId> peer;
   if (!optional_peer(node, request, responder, peer)) return;
   auto answer = std::make_shared<Responder>(std::move(responder));
+  node.intake().flush();
   node.store().list_outbox(peer, kMaxList, node.post_here(),
                            [&node, answer](base::Result<std::vector<store::OutboxEntry>> rows) {
                              if (!rows) {
@@ -167,6 +153,7 @@ void cancel_message(Node& node, const Request& request, Responder responder) {
     return;
   }
   auto answer = std::make_shared<Responder>(std::move(responder));
+  node.intake().flush();
   node.store().cancel_outbox(id, node.post_here(), [&node, id, answer](base::Result<store::OutboxEntry> row) {
     if (!row && row.error().code == store::StoreError::not_found) {
       answer->error(ErrorCode::not_found,

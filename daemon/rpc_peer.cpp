@@ -80,6 +80,7 @@ void remove(Node& node, const Request& request, Responder responder) {
   const KnownPeer* known = named_peer(node, request, responder);
   if (known == nullptr) return;
   auto answer = std::make_shared<Responder>(std::move(responder));
+  node.intake().flush();
   node.store().remove_peer(known->id, node.post_here(),
                            [&node, id = known->id, answer](base::Result<> stored) {
                              if (!stored) {

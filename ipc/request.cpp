@@ -45,6 +45,13 @@ std::optional<std::string> Request::text(std::string_view name) const {
   return read<std::string>(*params_, name, [](const nlohmann::json& v) { return v.is_string(); });
 }
 
+std::optional<std::string_view> Request::text_view(std::string_view name) const {
+  const auto found = params_->find(name);
+  if (found == params_->end()) return std::nullopt;
+  P2PD_ASSERT(found->is_string());
+  return found->get_ref<const std::string&>();
+}
+
 std::optional<std::int64_t> Request::integer(std::string_view name) const {
   return read<std::int64_t>(*params_, name, [](const nlohmann::json& v) { return v.is_number_integer(); });
 }

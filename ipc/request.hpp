@@ -69,6 +69,8 @@ class Request {
   [[nodiscard]] const nlohmann::json& params() const { return *params_; }
   // One named parameter; nothing when it was not given. The type must be the row's (another one asserts).
   [[nodiscard]] std::optional<std::string> text(std::string_view name) const;
+  // The same without a copy; valid as long as the request.
+  [[nodiscard]] std::optional<std::string_view> text_view(std::string_view name) const;
   [[nodiscard]] std::optional<std::int64_t> integer(std::string_view name) const;
   [[nodiscard]] std::optional<bool> boolean(std::string_view name) const;
   [[nodiscard]] std::optional<std::vector<std::string>> texts(std::string_view name) const;

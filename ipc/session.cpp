@@ -25,7 +25,9 @@ using base::Clock;
 using base::kAwait;
 using base::TimePoint;
 
-constexpr std::size_t kReadSize = 16 * 1024;
+constexpr std::size_t kReadSize = 64 * 1024;
+// An empty buffer that has grown beyond this gives its memory back.
+constexpr std::size_t kKeptInput = 64 * 1024;
 // Lines that are written by one call.
 constexpr std::size_t kMaxWritten = 64;
 // Descriptors the kernel may hand over with one read; all but the first are closed.
@@ -87,9 +89,8 @@ bool Session::may_read() const {
 }
 
 Session::Received Session::receive() {
-  const std::size_t before = input_.size();
-  input_.resize(before + kReadSize);
-  iovec part{input_.data() + before, kReadSize};
+  std::array<char, kReadSize> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init): the kernel fills it
+  iovec part{buffer.data(), buffer.size()};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaxDescriptors * sizeof(int))> control{};
   msghdr message{};
   message.msg_iov = &part;
@@ -98,10 +99,10 @@ Session::Received Session::receive() {
   message.msg_controllen = control.size();
   const ssize_t count = ::recvmsg(socket_.native_handle(), &message, MSG_DONTWAIT);
   const int error = errno;
-  input_.resize(before + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
   if (count > 0) {
     const TimePoint now = Clock::now();
-    if (before == 0) line_started_ = now;
+    if (input_.empty()) line_started_ = now;
+    input_.append(buffer.data(), static_cast<std::size_t>(count));
     last_activity_ = now;
     keep_descriptors(&message);
     return Received::something;
@@ -146,7 +147,7 @@ void Session::handle_lines() {
   input_.erase(0, done);
   searched_ -= std::min(searched_, done);
   descriptor_offset_ -= std::min(descriptor_offset_, done);
-  if (input_.empty() && input_.capacity() > 4 * kReadSize) input_.shrink_to_fit();
+  if (input_.empty() && input_.capacity() > kKeptInput) input_.shrink_to_fit();
   if (too_long) {
     reject({ErrorCode::too_large, "a request has at most " + std::to_string(options_.max_line) +
                                       " bytes: send less, or in several requests"});

@@ -73,7 +73,8 @@ class MessageSender final : public StreamHandler {
   [[nodiscard]] bool acknowledged(std::uint64_t sequence);
   void pump();
   void loaded(base::Result<std::vector<OutboxMessage>> page);
-  void send(const OutboxMessage& message);
+  // Adds its frame to `frames`, which go to the stream.
+  void append(OutboxMessage message, base::Bytes& frames);
   void pause();
 
   net::QuicConnection& quic_;

@@ -16,7 +16,10 @@ namespace log = base::log;
 
 namespace {
 
-constexpr std::size_t kPage = 64;
+// A page costs a round to the store's thread, which may have a commit under way.
+constexpr std::size_t kPage = 512;
+// Frames of this many bytes go to the stream together.
+constexpr std::size_t kWrittenAtOnce = 64 * 1024;
 constexpr base::Duration kFirstPause = 1s;
 constexpr base::Duration kLongestPause = 60s;
 
@@ -145,17 +148,24 @@ void MessageSender::loaded(base::Result<std::vector<OutboxMessage>> page) {
     pause();
     return;
   }
-  for (const OutboxMessage& message : *page) send(message);
+  base::Bytes frames;
+  for (OutboxMessage& message : *page) {
+    append(std::move(message), frames);
+    if (frames.size() < kWrittenAtOnce) continue;
+    quic_.write(*stream_, frames);
+    frames.clear();
+  }
+  if (!frames.empty()) quic_.write(*stream_, frames);
   if (!page->empty()) exhausted_ = false;
   pump();
 }
 
-void MessageSender::send(const OutboxMessage& message) {
+void MessageSender::append(OutboxMessage message, base::Bytes& frames) {
   proto::MessageData frame;
   frame.sequence = message.sequence;
   frame.created_ms = message.created.time_since_epoch().count();
-  frame.content_type = message.content_type;
-  frame.data = message.data;
+  frame.content_type = std::move(message.content_type);
+  frame.data = std::move(message.data);
   const auto id = message_id(message.id);
   P2PD_ASSERT(id);
   frame.id = *id;
@@ -164,7 +174,7 @@ void MessageSender::send(const OutboxMessage& message) {
     P2PD_ASSERT(frame.reply_to);
   }
   const base::Bytes bytes = proto::encode(proto::MessageFrame(std::move(frame)));
-  quic_.write(*stream_, bytes);
+  frames.insert(frames.end(), bytes.begin(), bytes.end());
   in_flight_.push_back({message.sequence, bytes.size()});
   in_flight_bytes_ += bytes.size();
   sent_ = message.sequence;

@@ -152,6 +152,8 @@ std::int64_t Database::total_changes() const { return sqlite3_total_changes64(co
 
 std::int64_t Database::changes() const { return sqlite3_changes64(connection_.get()); }
 
+std::int64_t Database::last_row() const { return sqlite3_last_insert_rowid(connection_.get()); }
+
 base::Error Database::last_error(std::string_view doing) const {
   return sqlite_error(connection_.get(), doing);
 }

@@ -44,6 +44,8 @@ class Database {
   [[nodiscard]] std::int64_t total_changes() const;
   // Rows changed by the latest statement.
   [[nodiscard]] std::int64_t changes() const;
+  // The row ID that the latest INSERT gave.
+  [[nodiscard]] std::int64_t last_row() const;
   // What SQLite said about its latest failure. `doing`: for the reader of the message.
   [[nodiscard]] base::Error last_error(std::string_view doing) const;
 

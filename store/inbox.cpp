@@ -54,15 +54,13 @@ Result<Usage> read_usage(Session& session, const PeerId& peer) {
 
 Result<std::uint64_t> insert(Session& session, const PeerId& peer, base::WallTime now,
                              const InboundMessage& message) {
-  Query query(session.database,
-              "INSERT INTO inbox (peer, sequence, id, sent, received, content_type, reply_to, data) "
-              "VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING cursor",
-              peer, message.sequence, message.id, message.sent, now, message.content_type, message.reply_to,
-              message.data);
-  std::uint64_t cursor = 0;
-  if (query.next()) cursor = query.natural(0);
-  if (auto finished = query.finish(); !finished) return finished.error();
-  return cursor;
+  const auto stored = session.database.run(
+      "INSERT INTO inbox (peer, sequence, id, sent, received, content_type, reply_to, data) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+      peer, message.sequence, message.id, message.sent, now, message.content_type, message.reply_to,
+      message.data);
+  if (!stored) return stored.error();
+  return static_cast<std::uint64_t>(session.database.last_row());
 }
 
 Result<InboxCommit> commit(Session& session, const PeerId& peer, std::uint64_t epoch,

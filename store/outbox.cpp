@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <limits>
+#include <span>
 
 #include "store/parts.hpp"
 
@@ -14,45 +15,68 @@ std::uint64_t clamped(std::uint64_t sequence) {
   return std::min<std::uint64_t>(sequence, std::numeric_limits<std::int64_t>::max());
 }
 
-base::Error outbox_failure(const base::Error& error) {
-  if (error.code == make_error_code(StoreError::not_found))
-    return store_error(StoreError::not_found, "no such peer");
-  if (error.code == make_error_code(StoreError::already_exists)) {
-    return store_error(StoreError::already_exists, "a message ID");
-  }
-  return error;
+struct Mailbox {
+  std::uint64_t last_sequence = 0;
+  std::uint64_t messages = 0;
+  std::uint64_t bytes = 0;
+};
+
+// Error: not_found; the row of a mailbox outlives its peer.
+Result<Mailbox> read_mailbox(Session& session, const PeerId& peer) {
+  Query query(session.database,
+              "SELECT last_sequence, outbox_messages, outbox_bytes FROM mailboxes WHERE peer = ?1 AND EXISTS "
+              "(SELECT 1 FROM peers WHERE id = ?1)",
+              peer);
+  if (query.next()) return Mailbox{query.natural(0), query.natural(1), query.natural(2)};
+  if (query.failed()) return query.error();
+  return store_error(StoreError::not_found, "no such peer");
 }
 
-// Takes the next number and the quota in one step; nothing when there is no room (or no such peer).
-Result<std::optional<std::uint64_t>> take_number(Session& session, const PeerId& peer, std::uint64_t size) {
-  Query query(
-      session.database,
-      "UPDATE mailboxes SET last_sequence = last_sequence + 1, outbox_messages = outbox_messages + 1, "
-      "outbox_bytes = outbox_bytes + ?2 "
-      "WHERE peer = ?1 AND outbox_messages < ?3 AND outbox_bytes + ?2 <= ?4 RETURNING last_sequence",
-      peer, size, session.options.outbox_messages, session.options.outbox_bytes);
-  std::optional<std::uint64_t> number;
-  if (query.next()) number = query.natural(0);
-  if (auto finished = query.finish(); !finished) return finished.error();
-  return number;
+Result<void> write_mailbox(Session& session, const PeerId& peer, const Mailbox& mailbox) {
+  return session.database.run(
+      "UPDATE mailboxes SET last_sequence = ?2, outbox_messages = ?3, outbox_bytes = ?4 WHERE peer = ?1",
+      peer, mailbox.last_sequence, mailbox.messages, mailbox.bytes);
 }
 
-Result<OutboxRef> append(Session& session, const PeerId& peer, const OutboxRow& message) {
-  if (auto space = session.require_space(); !space) return space.error();
-  const auto number = take_number(session, peer, message.data.size());
-  if (!number) return number.error();
-  if (!*number) {
-    const auto known = session.database.value("SELECT 1 FROM peers WHERE id = ?", peer);
-    if (!known) return known.error();
-    return *known ? store_error(StoreError::quota, "outbox")
-                  : store_error(StoreError::not_found, "no such peer");
+// Errors that are of this message alone: quota, already_exists.
+Result<OutboxRef> insert(Session& session, const PeerId& peer, const OutboxRow& message, Mailbox& mailbox) {
+  const std::uint64_t size = message.data.size();
+  if (mailbox.messages >= session.options.outbox_messages ||
+      mailbox.bytes + size > session.options.outbox_bytes) {
+    return store_error(StoreError::quota, "outbox");
   }
   const auto stored = session.database.run(
       "INSERT INTO outbox (peer, sequence, id, created, content_type, reply_to, data) VALUES (?, ?, ?, ?, ?, "
       "?, ?)",
-      peer, **number, message.id, message.created, message.content_type, message.reply_to, message.data);
-  if (!stored) return outbox_failure(stored.error());
-  return OutboxRef{**number, message.id};
+      peer, mailbox.last_sequence + 1, message.id, message.created, message.content_type, message.reply_to,
+      message.data);
+  if (!stored) {
+    const bool repeated = stored.error().code == make_error_code(StoreError::already_exists);
+    return repeated ? store_error(StoreError::already_exists, "a message ID") : stored.error();
+  }
+  ++mailbox.messages;
+  mailbox.bytes += size;
+  return OutboxRef{++mailbox.last_sequence, message.id};
+}
+
+bool is_of_one(const base::Error& error) {
+  return error.code == make_error_code(StoreError::quota) ||
+         error.code == make_error_code(StoreError::already_exists);
+}
+
+Result<std::vector<Result<OutboxRef>>> append(Session& session, const PeerId& peer,
+                                              std::span<const OutboxRow> messages) {
+  if (auto space = session.require_space(); !space) return space.error();
+  auto mailbox = read_mailbox(session, peer);
+  if (!mailbox) return mailbox.error();
+  std::vector<Result<OutboxRef>> out;
+  out.reserve(messages.size());
+  for (const OutboxRow& message : messages) {
+    out.push_back(insert(session, peer, message, *mailbox));
+    if (!out.back() && !is_of_one(out.back().error())) return out.back().error();
+  }
+  if (auto written = write_mailbox(session, peer, *mailbox); !written) return written.error();
+  return out;
 }
 
 Result<std::vector<OutboxRow>> load(Session& session, const PeerId& peer, std::uint64_t after,
@@ -153,11 +177,23 @@ Result<std::vector<OutboxCount>> count(Session& session) {
 
 }  // namespace
 
+void Store::append_outbox(base::PeerId peer, std::vector<OutboxRow> messages, Post post,
+                          Done<std::vector<base::Result<OutboxRef>>> done) {
+  std::size_t size = messages.size() * sizeof(OutboxRow);
+  for (const OutboxRow& message : messages) size += message.data.size() + message.content_type.size();
+  call<std::vector<Result<OutboxRef>>>(
+      parts_->writer, JobKind::durable, size, std::move(post), std::move(done),
+      [peer, messages = std::move(messages)](Session& session) { return append(session, peer, messages); });
+}
+
 void Store::append_outbox(base::PeerId peer, OutboxRow message, Post post, Done<OutboxRef> done) {
   const std::size_t size = message.data.size() + message.content_type.size();
-  call<OutboxRef>(
-      parts_->writer, JobKind::durable, size, std::move(post), std::move(done),
-      [peer, message = std::move(message)](Session& session) { return append(session, peer, message); });
+  call<OutboxRef>(parts_->writer, JobKind::durable, size, std::move(post), std::move(done),
+                  [peer, message = std::move(message)](Session& session) -> Result<OutboxRef> {
+                    auto stored = append(session, peer, std::span(&message, 1));
+                    if (!stored) return stored.error();
+                    return std::move(stored->front());
+                  });
 }
 
 void Store::load_outbox(base::PeerId peer, std::uint64_t after, std::size_t limit, std::size_t max_bytes,

@@ -139,8 +139,10 @@ class Store {
   void remove_service(std::string name, Post post, Done<void> done);
 
   // --- Outbox ---
-  // `message.sequence` is given here. Errors: not_found (no such peer), quota, already_exists (the ID),
-  // disk_full.
+  // `sequence` of each message is given here, in their order. One that cannot be taken leaves the others
+  // alone; its errors: quota, already_exists (the ID). Errors of all: not_found (no such peer), disk_full.
+  void append_outbox(base::PeerId peer, std::vector<OutboxRow> messages, Post post,
+                     Done<std::vector<base::Result<OutboxRef>>> done);
   void append_outbox(base::PeerId peer, OutboxRow message, Post post, Done<OutboxRef> done);
   // Messages with a sequence above `after`, in order, at most `limit`, and no further one once `max_bytes`
   // are reached.

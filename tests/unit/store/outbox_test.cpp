@@ -20,6 +20,26 @@ TEST_F(StoreOutbox, NumbersFromOnePerPeer) {
   EXPECT_EQ(third->id, message_id(3));
 }
 
+TEST_F(StoreOutbox, TakesManyInTheirOrderAndRefusesEachForItself) {
+  Options options;
+  options.outbox_messages = 3;
+  reopen(options);
+  ASSERT_TRUE(append(1, outbox_row(1)));
+  const auto stored = append(1, std::vector{outbox_row(2), outbox_row(1), outbox_row(3), outbox_row(4)});
+  ASSERT_TRUE(stored);
+  ASSERT_EQ(stored->size(), 4U);
+  EXPECT_EQ((*stored)[0]->sequence, 2U);
+  EXPECT_TRUE(is((*stored)[1].error(), StoreError::already_exists));
+  EXPECT_EQ((*stored)[2]->sequence, 3U);
+  EXPECT_EQ((*stored)[2]->id, message_id(3));
+  EXPECT_TRUE(is((*stored)[3].error(), StoreError::quota));
+  EXPECT_EQ(outbox(1).size(), 3U);
+  EXPECT_EQ(counts().at(0).messages, 3U);
+  EXPECT_EQ(delivered(1, 3).size(), 3U);
+  EXPECT_EQ(append(1, std::vector{outbox_row(4)})->at(0)->sequence, 4U);
+  EXPECT_TRUE(is(append(3, std::vector{outbox_row(5)}).error(), StoreError::not_found));
+}
+
 TEST_F(StoreOutbox, MessagesComeBackAsTheyWereStored) {
   OutboxRow row = outbox_row(1);
   row.content_type = "application/x";

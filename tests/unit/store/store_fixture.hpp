@@ -105,6 +105,10 @@ class StoreTest : public testing::Test {
   base::Result<OutboxRef> append(int peer, const OutboxRow& row) {
     return wait<OutboxRef>([&](auto done) { store_->append_outbox(peer_id(peer), row, {}, done); });
   }
+  base::Result<std::vector<base::Result<OutboxRef>>> append(int peer, const std::vector<OutboxRow>& rows) {
+    return wait<std::vector<base::Result<OutboxRef>>>(
+        [&](auto done) { store_->append_outbox(peer_id(peer), rows, {}, done); });
+  }
   std::vector<OutboxRow> outbox(int peer, std::uint64_t after = 0, std::size_t limit = 1000,
                                 std::size_t max_bytes = 1 << 30) {
     return wait<std::vector<OutboxRow>>(
