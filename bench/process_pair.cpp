@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bench/own_core.hpp"
+
 namespace p2pd::bench {
 namespace {
 
@@ -25,17 +27,21 @@ double seconds(const timeval& time) {
 
 }  // namespace
 
-void run_pair(const std::function<void(int)>& client, const std::function<void(int)>& server) {
+void run_pair(const Task& task, const std::function<void(int)>& client,
+              const std::function<void(int)>& server) {
+  const bool own_cores = task.kind == Task::Kind::ping_pong;
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) fail("socketpair");
   const pid_t child = ::fork();
   if (child < 0) fail("fork");
   if (child == 0) {
     ::close(ends[0]);
+    if (own_cores) keep_to_core(1);
     server(ends[1]);
     ::_exit(0);
   }
   ::close(ends[1]);
+  if (own_cores) keep_to_core(0);
   client(ends[0]);
   ::close(ends[0]);
   int status = 0;

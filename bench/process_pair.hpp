@@ -11,9 +11,12 @@
 
 namespace p2pd::bench {
 
-// Runs `client` here and `server` in a forked child, each with its end of a connected stream socket; returns
-// when both have ended. Exits the program when the child fails.
-void run_pair(const std::function<void(int fd)>& client, const std::function<void(int fd)>& server);
+struct Task;
+
+// Runs `client` here and `server` in a forked child, each with its end of a connected stream socket, and each
+// on a core of its own for a ping-pong; returns when both have ended. Exits the program when the child fails.
+void run_pair(const Task& task, const std::function<void(int fd)>& client,
+              const std::function<void(int fd)>& server);
 
 // User and system time of this process and of its ended children.
 [[nodiscard]] double cpu_seconds();

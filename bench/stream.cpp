@@ -65,6 +65,7 @@ int main(int argc, char** argv) {
     if (task.streams != 1) fail("one stream at a time");
     Outcome outcome;
     run_pair(
+        task,
         [&](int) {
           SocketChannel channel(open_stream(argv[1], argv[3]));
           outcome = run_client(channel, task);

@@ -100,6 +100,7 @@ int main(int argc, char** argv) {
   const auto [listener, port] = listen_anywhere();
   Outcome outcome;
   run_pair(
+      task,
       [&, port = port](int) {
         TlsChannel channel(secure(connect_to(port), false));
         outcome = run_client(channel, task);

@@ -247,6 +247,7 @@ int main(int argc, char** argv) {
   const auto here = net::Identity::generate(), there = net::Identity::generate();
   bench::Outcome outcome;
   bench::run_pair(
+      task,
       [&](int fd) {
         End end(fd, true, here, there->id(), task);
         end.run();

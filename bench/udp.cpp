@@ -100,6 +100,7 @@ int main(int argc, char** argv) {
   Outcome outcome;
   Task done = task;
   run_pair(
+      task,
       [&](int told) {
         const auto start = Clock::now();
         done.bytes = send(out, receiver, told, task.bytes);
