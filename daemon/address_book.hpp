@@ -25,6 +25,8 @@ struct KnownPeer {
   bool wanted = false;
   bool direct = true;
   bool accept_files = true;
+
+  [[nodiscard]] bool operator==(const KnownPeer&) const = default;
 };
 
 // A row of the store and back; `added` is now.

@@ -18,7 +18,7 @@ DataPlane::DataPlane(Config config)
       messages_(config.store, io_, std::move(config.news)),
       files_(config.files, config.control, io_.get_executor()),
       streams_(io_, config.streams, config.control),
-      observer_(config.observer, config.control),
+      observer_(config.observer, config.control, turns_),
       shared_{io_, std::move(config.ice), config.debug, uplink_, messages_, observer_},
       from_relays_(io_.get_executor(), kFromRelays, [this](RelayDatagram datagram) {
         if (PeerNode* node = find(datagram.peer)) node->peer().on_relay_datagram(datagram.bytes);
@@ -27,10 +27,15 @@ DataPlane::DataPlane(Config config)
 DataPlane::~DataPlane() { join(); }
 
 void DataPlane::start() {
-  thread_ = std::thread([this] { io_.run(); });
+  thread_ = std::thread([this] { run(); });
+}
+
+void DataPlane::run() {
+  while (io_.run_one() > 0) turns_.fetch_add(1, std::memory_order_release);
 }
 
 void DataPlane::post(std::function<void(DataPlane&)> task) {
+  turns_.fetch_add(1, std::memory_order_release);
   boost::asio::post(io_, [this, task = std::move(task)] { task(*this); });
 }
 

@@ -3,6 +3,8 @@
 // calls back when the thread has nothing left; then join().
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -44,7 +46,9 @@ class DataPlane {
 
   [[nodiscard]] boost::asio::any_io_executor executor() { return io_.get_executor(); }
   void start();
-  // Runs `task` on the plane's thread.
+  // Rises with whatever is asked of the plane or has run on it: while it stays, all peers are as they were.
+  [[nodiscard]] std::uint64_t turns() const { return turns_.load(std::memory_order_acquire); }
+  // Runs `task` on the plane's thread; two turns, where nothing else goes on.
   void post(std::function<void(DataPlane&)> task);
   // A datagram that came by a relay. Dropped when too many wait, as a network would.
   void relay_datagram(RelayDatagram datagram);
@@ -72,8 +76,10 @@ class DataPlane {
   void join();
 
  private:
+  void run();
   void finish_if_empty();
 
+  std::atomic<std::uint64_t> turns_ = 0;
   boost::asio::io_context io_{1};
   std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> work_;
   RelayUplink uplink_;

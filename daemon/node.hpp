@@ -80,8 +80,9 @@ class Node final : private RelayHubEvents, private ipc::EventSource, private Fil
   [[nodiscard]] std::function<void(std::function<void()>)> post_here();
 
   using PeerStatuses = std::vector<std::pair<base::PeerId, peer::PeerStatus>>;
-  // The state of one peer, or of all; `done` runs later on the control thread.
-  void collect(std::optional<base::PeerId> peer, std::function<void(PeerStatuses)> done);
+  // The state of one peer, or of all; `done` runs later on the control thread. Planes that have done nothing
+  // since all were asked are not woken.
+  void collect(std::optional<base::PeerId> peer, std::function<void(const PeerStatuses&)> done);
   // Runs `task` with the peer on its data-plane thread; nothing when it is not there any more.
   void with_peer(const base::PeerId& id, std::function<void(PeerNode&)> task);
   template <class Visit>
@@ -114,6 +115,16 @@ class Node final : private RelayHubEvents, private ipc::EventSource, private Fil
   void cancel_incoming_file(const base::PeerId& peer, const proto::TransferId& id) override;
   [[nodiscard]] boost::asio::any_io_executor thread_of(const base::PeerId& peer) override;
 
+  // The state of all peers, and by what it is known to hold: each plane's turns, and for the times in it,
+  // which grow by themselves, when it was asked for.
+  struct Collected {
+    PeerStatuses statuses;
+    base::TimePoint asked;
+    std::vector<std::uint64_t> turns;
+  };
+  [[nodiscard]] bool still_holds(const Collected& collected) const;
+  void collect_from(const std::vector<DataPlane*>& planes, std::optional<base::PeerId> peer,
+                    std::function<void(PeerStatuses)> done);
   [[nodiscard]] DataPlane& plane_of(const base::PeerId& id);
   void make_planes();
   void make_pairings();
@@ -158,6 +169,7 @@ class Node final : private RelayHubEvents, private ipc::EventSource, private Fil
   std::unique_ptr<net::PortMapper> mapper_;
   bool maps_ports_ = false;  // the mapper, when it was looked at last
   std::vector<std::unique_ptr<DataPlane>> planes_;
+  std::shared_ptr<const Collected> collected_;  // latest; nothing at first
   std::unique_ptr<NetChecker> net_;
   std::unique_ptr<QualityEvents> quality_;
   std::unique_ptr<Doctor> doctor_;

@@ -2,7 +2,11 @@
 // order. Used on the peer's thread; the target must outlive the executor's last turn.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
+
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/post.hpp>
 
 #include "peer/ports.hpp"
 
@@ -10,8 +14,10 @@ namespace p2pd::daemon {
 
 class PostedObserver final : public peer::PeerObserver {
  public:
-  PostedObserver(peer::PeerObserver& target, boost::asio::any_io_executor executor)
-      : target_(target), executor_(std::move(executor)) {}
+  // `told` rises with each call, before the target hears of it; outlives the observer.
+  PostedObserver(peer::PeerObserver& target, boost::asio::any_io_executor executor,
+                 std::atomic<std::uint64_t>& told)
+      : target_(target), executor_(std::move(executor)), told_(told) {}
 
   void on_state_changed(const base::PeerId& peer, std::string_view state, std::string_view reason) override;
   void on_path_changed(const base::PeerId& peer, peer::PathKind from, peer::PathKind to,
@@ -31,8 +37,15 @@ class PostedObserver final : public peer::PeerObserver {
   void on_net_report(const base::PeerId& peer, const proto::ControlNetReport& report) override;
 
  private:
+  template <class Task>
+  void post(Task task) {
+    told_.fetch_add(1, std::memory_order_release);
+    boost::asio::post(executor_, std::move(task));
+  }
+
   peer::PeerObserver& target_;
   boost::asio::any_io_executor executor_;
+  std::atomic<std::uint64_t>& told_;
 };
 
 }  // namespace p2pd::daemon

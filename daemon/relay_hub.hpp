@@ -56,6 +56,8 @@ class RelayHub final : public PairingRelays, private net::RelayEvents {
     bool online = false;
     std::optional<base::Duration> rtt;
     std::string last_error;
+
+    [[nodiscard]] bool operator==(const Status&) const = default;
   };
 
   RelayHub(boost::asio::any_io_executor executor, Config config, RelayHubEvents& events);

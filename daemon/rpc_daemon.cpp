@@ -10,8 +10,7 @@
 #include "daemon/errors.hpp"
 #include "daemon/node.hpp"
 #include "daemon/rpc.hpp"
-#include "daemon/status_json.hpp"
-#include "ipc/codec.hpp"
+#include "daemon/status_text.hpp"
 
 namespace p2pd::daemon {
 namespace {
@@ -78,28 +77,12 @@ void reload(Node& node, Responder responder) {
   responder.ok({{"changed", plan->changed}, {"needs_restart", plan->needs_restart}});
 }
 
-json relays_json(const std::vector<RelayHub::Status>& relays) {
-  json out = json::array();
-  for (const auto& relay : relays) out.push_back(to_json(relay));
-  return out;
-}
-
-// The home relay; while it is offline another one that is online, also a peer's; an object with state offline
-// where there is none.
-json home_json(const std::vector<RelayHub::Status>& relays) {
-  const auto best = std::min_element(relays.begin(), relays.end(), [](const auto& a, const auto& b) {
-    return a.online != b.online ? a.online : a.home && !b.home;
-  });
-  if (best != relays.end()) return to_json(*best);
-  return {{"url", nullptr}, {"state", "offline"}, {"rtt_ms", nullptr}};
-}
-
 // Who asks while the planes are being asked waits for the next round and shares it with all others who wait:
 // a hundred requests that came together cost two rounds, and each gets a state that is no older than its
 // question. Kept alive by the method table and by a round under way.
 class StatusRounds : public std::enable_shared_from_this<StatusRounds> {
  public:
-  explicit StatusRounds(Node& node) : node_(node) {}
+  explicit StatusRounds(Node& node) : node_(node), text_(node) {}
 
   void ask(Responder responder) {
     waiting_.push_back(std::move(responder));
@@ -111,8 +94,8 @@ class StatusRounds : public std::enable_shared_from_this<StatusRounds> {
     running_ = true;
     // std::function wants to copy what it holds.
     auto asked = std::make_shared<std::vector<Responder>>(std::exchange(waiting_, {}));
-    status_snapshot(node_, [self = shared_from_this(), asked](const json& status) {
-      const std::string text = ipc::to_line(status);
+    node_.collect(std::nullopt, [self = shared_from_this(), asked](const Node::PeerStatuses& statuses) {
+      const std::string text = self->text_.of(statuses);
       for (Responder& responder : *asked) responder.ok_text(text);
       self->running_ = false;
       if (!self->waiting_.empty()) self->begin();
@@ -120,6 +103,7 @@ class StatusRounds : public std::enable_shared_from_this<StatusRounds> {
   }
 
   Node& node_;
+  StatusText text_;
   bool running_ = false;
   std::vector<Responder> waiting_;
 };
@@ -132,28 +116,6 @@ void hello(Node& node, const Request& request, Responder responder) {
 }
 
 }  // namespace
-
-json peer_json(Node& node, const base::PeerId& id, const peer::PeerStatus& status) {
-  peer::PeerStatus shown = status;
-  shown.why_not_direct = node.doctor().refined(id, status.why_not_direct);
-  return to_json(*node.book().find(id), shown, node.relays().presence(id), node.board().waiting(id));
-}
-
-void status_snapshot(Node& node, std::function<void(const json&)> done) {
-  node.collect(std::nullopt, [&node, done = std::move(done)](const Node::PeerStatuses& statuses) {
-    json peers = json::array();
-    for (const auto& [id, status] : statuses) {
-      if (node.book().find(id) != nullptr) peers.push_back(peer_json(node, id, status));
-    }
-    const auto relays = node.relays().status();
-    done({{"peer_id", node.id().text()},
-          {"version", P2PD_VERSION},
-          {"relay", home_json(relays)},
-          {"relays", relays_json(relays)},
-          {"port_mapping", to_json(node.mapper().status())},
-          {"peers", std::move(peers)}});
-  });
-}
 
 void add_daemon_methods(ipc::MethodTable& table, Node& node) {
   table.add(Method{.name = "daemon.hello",

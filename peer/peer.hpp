@@ -83,6 +83,8 @@ struct PeerStatus {
   std::optional<PeerQuality> quality;         // of the established connection
   std::string connection;                     // names the connection in logs at both ends; empty without one
   std::string last_error;                     // why the last dial or connection failed; empty after success
+
+  [[nodiscard]] bool operator==(const PeerStatus&) const = default;
 };
 
 struct PingReply {

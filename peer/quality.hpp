@@ -15,6 +15,7 @@ namespace p2pd::peer {
 struct PathBytes {
   std::uint64_t tx = 0;
   std::uint64_t rx = 0;
+  [[nodiscard]] bool operator==(const PathBytes&) const = default;
 };
 
 // Of the connection there is, since the peer was dialled or came; what it had before it was made anew in
@@ -28,6 +29,7 @@ struct PeerQuality {
   std::array<PathBytes, kPathKinds> bytes{};      // by PathKind
   std::array<base::Duration, kPathKinds> time{};  // on each path
   std::uint64_t switches = 0;                     // of path
+  [[nodiscard]] bool operator==(const PeerQuality&) const = default;
 };
 
 // The time spent on each path.

@@ -94,6 +94,47 @@ class Api(LabCase):
         seen = {json.loads(self.line(client))["id"] for _ in range(100)}
         self.assertEqual(seen, set(range(100)))
 
+    def test_a_request_finds_the_messages_that_came_before_it_in_one_write(self):
+        absent = "abcdefghijklmnopqrstuvwxyz234567abcdefghijklmnopqraa"
+        client, count = self.open(), 100
+        lines = [("peer.add", {"name": "absent", "id": absent})]
+        lines += [("message.send", {"peer": "absent", "text": str(number)}) for number in range(count)]
+        lines += [("outbox.list", {}), ("daemon.status", {})]
+        self.call(client, "first", *lines[0][:1], **lines[0][1])
+        self.assertIn("result", json.loads(self.line(client)))
+        client.sendall(b"".join(json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}).encode()
+                                + b"\n" for number, (method, params) in enumerate(lines[1:])))
+        answers = {}
+        while len(answers) < count + 2:
+            answer = json.loads(self.line(client))
+            answers[answer["id"]] = answer["result"]
+        self.assertEqual([answers[number]["sequence"] for number in range(count)], list(range(1, count + 1)))
+        listed = answers[count]["messages"]
+        self.assertEqual([row["id"] for row in listed], [answers[number]["id"] for number in range(count)])
+        self.assertEqual(self.daemon.peer("absent")["outbox"], count)
+
+    def test_a_status_shows_what_was_changed_just_before(self):
+        absent = "abcdefghijklmnopqrstuvwxyz234567abcdefghijklmnopqraa"
+        client = self.open()
+
+        def asked(method, **params):
+            self.call(client, 1, method, **params)
+            return json.loads(self.line(client))["result"]
+
+        def shown():
+            return [(peer["name"], peer["direct"], peer["outbox"], peer["state"]) for peer in asked("daemon.status")["peers"]]
+
+        self.assertEqual(shown(), [])
+        asked("peer.add", name="absent", id=absent)
+        self.assertEqual(shown(), [("absent", "on", 0, "idle")])
+        self.assertEqual(shown(), [("absent", "on", 0, "idle")])
+        asked("peer.set", peer="absent", name="gone", direct=False)
+        self.assertEqual(shown(), [("gone", "off", 0, "idle")])
+        asked("message.send", peer="gone", text="hello")
+        self.assertEqual([row[:3] for row in shown()], [("gone", "off", 1)])
+        asked("peer.remove", peer="gone")
+        self.assertEqual(shown(), [])
+
     def test_the_described_methods_are_the_contracts(self):
         document = self.daemon.json("call", "rpc.discover")
         names = {method["name"] for method in document["methods"]}
