@@ -1,5 +1,6 @@
 // p2pd: reads its options, runs the Node until a signal, ends with 0 after a clean stop, with 1 when that
 // takes too long.
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <sstream>
@@ -40,6 +41,9 @@ constexpr std::size_t kRecentRecords = 1000;
 // Whatever hangs, a disk for instance: the stop is over after this.
 constexpr unsigned kStopSeconds = 5;
 
+// For what was cancelled to be told so.
+constexpr auto kLastHandlers = std::chrono::milliseconds(200);
+
 extern "C" void stop_took_too_long(int) {
   constexpr std::string_view kText = "p2pd: could not stop in 5 seconds, ending all the same\n";
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kText.data(), kText.size());
@@ -68,10 +72,17 @@ int run(Options options, std::function<p2pd::base::Result<Options>()> read_again
   if (!node) return fail(node.error());
   if (auto started = (*node)->start(); !started) return fail(started.error());
   std::exception_ptr failure;
-  asio::co_spawn(io, follow_signals(**node, signals),
-                 [&failure](std::exception_ptr thrown) { failure = thrown; });
+  asio::co_spawn(io, follow_signals(**node, signals), [&failure, &io](std::exception_ptr thrown) {
+    failure = thrown;
+    io.stop();
+  });
   io.run();
   if (failure) std::rethrow_exception(failure);
+  io.restart();
+  io.run_for(kLastHandlers);
+  // The system's look-up of a name cannot be cancelled, and destroying the io_context waits for it: on a name
+  // server that does not answer for many seconds. All that must end in order has ended.
+  if (!io.stopped()) ::_exit(0);
   return 0;
 }
 

@@ -1,10 +1,14 @@
 #include "daemon/stun_names.hpp"
 
 #include <chrono>
+#include <memory>
+#include <optional>
 #include <string>
+#include <tuple>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/udp.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -23,8 +27,29 @@ constexpr auto kLookUp = std::chrono::seconds(10);
 
 using Found = std::tuple<boost::system::error_code, udp::resolver::results_type>;
 
-asio::awaitable<Found> resolve(udp::resolver& resolver, std::string host, std::string port) {
-  co_return co_await resolver.async_resolve(host, port, asio::as_tuple(asio::use_awaitable));
+// getaddrinfo runs on Asio's resolver thread and cannot be interrupted: who waits must be able to leave
+// first.
+struct LookUp {
+  explicit LookUp(const asio::any_io_executor& executor)
+      : resolver(executor), over(executor, asio::steady_timer::time_point::max()) {}
+  udp::resolver resolver;
+  asio::steady_timer over;
+  std::optional<Found> found;
+};
+
+asio::awaitable<Found> resolve(std::string host, std::string port) {
+  const auto executor = co_await asio::this_coro::executor;
+  const auto look_up = std::make_shared<LookUp>(executor);
+  look_up->resolver.async_resolve(
+      host, port,
+      [look_up](const boost::system::error_code& error, const udp::resolver::results_type& results) {
+        look_up->found.emplace(error, results);
+        look_up->over.cancel();
+      });
+  co_await look_up->over.async_wait(asio::as_tuple(asio::use_awaitable));
+  if (look_up->found) co_return *look_up->found;
+  look_up->resolver.cancel();
+  co_return Found(asio::error::operation_aborted, {});
 }
 
 }  // namespace
@@ -38,12 +63,11 @@ std::vector<HostPort> stun_names(const Options& options) {
 }
 
 asio::awaitable<StunAddresses> look_up_stun(std::vector<HostPort> names) {
-  udp::resolver resolver(co_await asio::this_coro::executor);
   StunAddresses out;
   const base::TimePoint end = base::Clock::now() + kLookUp;
   for (const HostPort& name : names) {
-    const auto found = co_await base::within(end - base::Clock::now(),
-                                             resolve(resolver, name.host, std::to_string(name.port)));
+    const auto found =
+        co_await base::within(end - base::Clock::now(), resolve(name.host, std::to_string(name.port)));
     if (!found || std::get<0>(*found)) {
       out.missing = true;
       base::log::warn("stun", "a server's name is not known",

@@ -80,6 +80,20 @@ class Server(harness.Process):
         return 0
 
 
+def seeing(folder, files, command):
+    """The command sees these texts in place of files in /etc; nobody else does."""
+    script = ""
+    for name, text in files.items():
+        (folder / name).write_text(text)
+        script += f"mount --bind '{folder / name}' '/etc/{name}' && "
+    return ["unshare", "-m", "sh", "-c", script + 'exec "$@"', "sh", *command]
+
+
+def knowing(folder, name, address, command):
+    """The command finds the name; nobody else does."""
+    return seeing(folder, {"hosts": f"127.0.0.1 localhost\n{address} {name}\n"}, command)
+
+
 def configured(lab, name, text, **values):
     """A configuration file in the folder of a server to be."""
     folder = lab.folder / name
@@ -105,6 +119,9 @@ def coturn(lab, host, *lines, port=3478):
     return Server(lab, host, name, ["turnserver", "-c", conf], f"tcp/{port}")
 
 
-def microsocks(lab, host, port, *arguments):
-    return Server(lab, host, f"{host.name}-server",
-                  ["microsocks", "-i", host.address, "-p", str(port), *arguments], f"tcp/{port}")
+def microsocks(lab, host, port, *arguments, names=()):
+    """`names`: a name and its address that only this proxy knows."""
+    command = ["microsocks", "-i", host.address, "-p", str(port), *arguments]
+    if names:
+        command = knowing(lab.folder, *names, command)
+    return Server(lab, host, f"{host.name}-server", command, f"tcp/{port}")

@@ -8,12 +8,6 @@ from case import LabCase, main, needs_namespaces
 USER, PASSWORD = "alice", "p@ss:word"
 
 
-def knowing(hosts, name, address, command):
-    """The command sees the name in /etc/hosts; nobody else does."""
-    hosts.write_text(f"127.0.0.1 localhost\n{address} {name}\n")
-    return ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(hosts), *command]
-
-
 def watch_packets(host, *allowed):
     """Counts what leaves the host: UDP, DNS over TCP, and anything to an address that is not allowed."""
     host.run("nft", f"""table inet leak {{
@@ -46,8 +40,9 @@ class Privacy(LabCase):
         relay = self.lab.relay()
         middle = self.lab.host("proxy")
         port = 18080
-        servers.Server(self.lab, middle, "proxy-server", knowing(self.lab.folder / "hosts", "relay.test", relay.host.address,
-                                                                 command(middle.address, port)), f"tcp/{port}")
+        servers.Server(self.lab, middle, "proxy-server",
+                       servers.knowing(self.lab.folder, "relay.test", relay.host.address, command(middle.address, port)),
+                       f"tcp/{port}")
         alice_host = self.lab.host("alice")
         watch_packets(alice_host, middle.address)
         named = re.sub(r"//[0-9.]+", "//relay.test", relay.url)
