@@ -19,6 +19,8 @@ constexpr seconds kIdle{5};
 constexpr unsigned kSwitchedRepeats = 3;
 constexpr milliseconds kFirstRepeat{100};
 constexpr std::size_t kFlapping = 2;  // demotions
+// A probe waits so long for a path to answer it on; then the other end has sent another one.
+constexpr milliseconds kEarlyProbe{50};
 
 static_assert(static_cast<int>(PathKind::direct) == static_cast<int>(proto::LinkPath::direct));
 static_assert(static_cast<int>(PathKind::turn) == static_cast<int>(proto::LinkPath::turn));
@@ -55,6 +57,10 @@ void Link::set_keys(const LinkKeys& keys, base::TimePoint now) {
 void Link::path_available(PathKind kind, base::TimePoint now) {
   const bool was_down = at(kind).state() == PathState::down;
   at(kind).available(now);
+  if (early_ && from_wire(early_->probe.path) == kind) {
+    const Early early = *std::exchange(early_, std::nullopt);
+    if (keys_ && now - early.at <= kEarlyProbe) answer(kind, early.probe, early.nonce);
+  }
   // While the relay was away nothing could tell the other end where we are.
   if (keys_ && kind == PathKind::relay && was_down && switches_ != 0) send_switched();
   settle(now);
@@ -108,9 +114,14 @@ void Link::receive(PathKind arrived_on, base::ByteView frame, base::TimePoint no
 
 void Link::on_frame(PathKind arrived_on, const proto::LinkProbe& probe, const proto::LinkNonce& nonce,
                     base::TimePoint now) {
-  static_cast<void>(send(arrived_on, nonce, proto::LinkAnswer{.size_seen = probe.size, .path = probe.path}));
+  if (answer(arrived_on, probe, nonce) == net::SendOutcome::no_path)
+    early_ = Early{.probe = probe, .nonce = nonce, .at = now};
   // The way in works: where the way out did not, perhaps it does again.
   at(arrived_on).on_probed(now, context());
+}
+
+net::SendOutcome Link::answer(PathKind path, const proto::LinkProbe& probe, const proto::LinkNonce& nonce) {
+  return send(path, nonce, proto::LinkAnswer{.size_seen = probe.size, .path = probe.path});
 }
 
 void Link::on_frame(PathKind arrived_on, const proto::LinkAnswer& answer, const proto::LinkNonce& nonce,

@@ -135,6 +135,7 @@ class Link {
 
   void path_died(LinkPath& path, base::TimePoint now, std::string_view reason);
   void send_probe(LinkPath& path, std::size_t size, base::TimePoint now);
+  net::SendOutcome answer(PathKind path, const proto::LinkProbe& probe, const proto::LinkNonce& nonce);
   void send_switched();
   void repeat_switched(base::TimePoint now);
   net::SendOutcome send(PathKind path, const proto::LinkNonce& nonce,
@@ -154,6 +155,15 @@ class Link {
   // A lost `switched` leaves the other end on a dead path: it is said again a few times after a death.
   unsigned repeats_left_ = 0;
   base::TimePoint repeat_at_ = base::kNever;
+
+  // A probe that came while there was no way to answer it: the other end's ICE had its pair a moment before
+  // ours.
+  struct Early {
+    proto::LinkProbe probe;
+    proto::LinkNonce nonce;
+    base::TimePoint at;
+  };
+  std::optional<Early> early_;
 
   std::optional<base::TimePoint> outstanding_since_;
   base::TimePoint last_quic_;

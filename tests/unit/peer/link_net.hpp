@@ -67,6 +67,7 @@ class End final : public LinkSink {
   std::vector<PathKind> expired;
   std::vector<base::Bytes> tapped;  // every frame sent, when `tap` is set
   bool tap = false;
+  bool has_pair = true;  // ICE's
 
  private:
   void flush(bool retransmit);
@@ -216,6 +217,7 @@ inline void End::write(unsigned packets, bool full_size) {
 }
 
 inline net::SendOutcome End::send_frame(PathKind path, base::ByteView datagram) {
+  if (!has_pair && path != PathKind::relay) return net::SendOutcome::no_path;
   ++frames_sent;
   const base::Bytes copy(datagram.begin(), datagram.end());
   if (tap) tapped.push_back(copy);

@@ -139,6 +139,32 @@ TEST_F(LinkFrames, AreAnsweredOnThePathTheyCameBy) {
 }
 
 // Someone on the way holds genuine answers back and lets them in by the other path.
+TEST(Link, AnswersAProbeThatCameBeforeItsOwnPair) {
+  Net net;
+  net.exchange_keys();
+  net.end(1).has_pair = false;
+  net.link(0).path_available(kDirect, net.now);
+  net.run(milliseconds(7));  // the probe takes 5
+  net.end(1).has_pair = true;
+  net.link(1).path_available(kDirect, net.now);
+  net.run(milliseconds(6));
+  EXPECT_EQ(net.link(0).path(), kDirect);
+}
+
+TEST(Link, AnswersNoProbeThatIsOld) {
+  Net net;
+  net.exchange_keys();
+  net.end(1).has_pair = false;
+  net.link(0).path_available(kDirect, net.now);
+  net.run(milliseconds(7));
+  net.link(0).path_lost(kDirect, net.now, "test");
+  net.run(seconds(1));
+  const unsigned before = net.end(1).frames_sent;
+  net.end(1).has_pair = true;
+  net.link(1).path_available(kDirect, net.now);
+  EXPECT_EQ(net.end(1).frames_sent, before + 1);  // its own probe
+}
+
 TEST_F(LinkFrames, ThatAnswerOnAnotherPathProveNothing) {
   Net net(4);
   net.exchange_keys();
