@@ -110,6 +110,7 @@ bool IceControl::on_failed(std::uint32_t generation, net::IceFailure failure, ba
                           : failure == net::IceFailure::checks_failed ? "checks_failed"
                                                                       : "agent_error"}});
   failure_ = failure;
+  failed_remote_ = remote_.accepted();
   restart_later("failed", now);
   return true;
 }
@@ -154,11 +155,33 @@ void IceControl::receive(const proto::ControlCandidate& message) {
   const bool accepted = verdict.refusal == proto::CandidateRefusal::none;
   sink_.on_ice_candidate_seen("remote", generation_, verdict.candidate, accepted ? "accepted" : "refused",
                               accepted ? std::string_view{} : proto::to_string(verdict.refusal));
-  if (accepted) agent_->add_remote_candidate(generation_, verdict.candidate);
+  if (!accepted) return;
+  compare_with_failed(verdict.candidate);
+  agent_->add_remote_candidate(generation_, verdict.candidate);
+}
+
+// The other end's network is another one than when the last try failed: why that failed says nothing any
+// more. Its tries in the same network, which come by the schedule, leave the reason as it is.
+void IceControl::compare_with_failed(const proto::Candidate& candidate) {
+  if (!failure_) return;
+  const auto same = [&candidate](const proto::Candidate& one) {
+    return one.type == candidate.type && one.endpoint.v6 == candidate.endpoint.v6 &&
+           one.endpoint.address == candidate.endpoint.address;
+  };
+  if (std::ranges::any_of(failed_remote_, same)) return;
+  log::debug("ice", "the peer's network is another one", {{"peer", peer_}, {"candidate", candidate.text()}});
+  failure_.reset();
 }
 
 void IceControl::receive(const proto::ControlCandidatesDone& done) {
   if (agent_ && done.generation == generation_ && remote_generation_ == generation_) {
+    // Fewer kinds of addresses than before, such as no reflexive one: another network, too.
+    const auto missing = [this](const proto::Candidate& failed) {
+      return std::ranges::none_of(remote_.accepted(), [&failed](const proto::Candidate& one) {
+        return one.type == failed.type && one.endpoint.v6 == failed.endpoint.v6;
+      });
+    };
+    if (std::ranges::any_of(failed_remote_, missing)) failure_.reset();
     agent_->remote_candidates_done(generation_);
   }
 }

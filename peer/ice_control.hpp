@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "base/peer_id.hpp"
@@ -80,7 +81,8 @@ class IceControl {
   // judge that; drop_pair() is the answer.
   [[nodiscard]] const std::optional<net::IcePair>& pair() const { return pair_; }
   void drop_pair() { pair_.reset(); }
-  // Of the last try that ended; nothing after a success or before the first.
+  // Of the last try that ended; nothing after a success, before the first, or when the peer's addresses have
+  // changed since.
   [[nodiscard]] std::optional<net::IceFailure> last_failure() const { return failure_; }
   [[nodiscard]] std::uint32_t generation() const { return generation_; }
 
@@ -89,6 +91,7 @@ class IceControl {
 
  private:
   void propose(std::uint32_t generation, std::string_view reason);
+  void compare_with_failed(const proto::Candidate& candidate);
   [[nodiscard]] std::uint32_t next_generation() const;
 
   IceControlSink& sink_;
@@ -104,6 +107,8 @@ class IceControl {
   unsigned joins_ = 0;  // of the peer's proposals, since then
   std::optional<net::IcePair> pair_;
   std::optional<net::IceFailure> failure_;
+  // The peer's, of the generation that failed last: types and addresses, without ports.
+  std::vector<proto::Candidate> failed_remote_;
   base::TimePoint retry_at_ = base::kNever;
 };
 

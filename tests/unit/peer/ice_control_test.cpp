@@ -198,6 +198,38 @@ TEST_F(IceControlTest, AProposalOfThePeerTakesThePlaceOfAWaitingTry) {
   EXPECT_EQ(last_proposal(), 2U);
 }
 
+TEST_F(IceControlTest, AnotherNetworkOfThePeerMakesTheLastFailureSayNothing) {
+  ice.start("test");
+  std::uint32_t generation = 1;
+  const auto begin = [&](const std::vector<proto::Candidate>& candidates) {
+    ASSERT_TRUE(ice.receive(credentials(generation), now));
+    for (const proto::Candidate& candidate : candidates)
+      ice.receive(proto::ControlCandidate{generation, candidate});
+  };
+  const auto fail = [&] {
+    ice.receive(proto::ControlCandidatesDone{generation});
+    ASSERT_TRUE(ice.on_failed(generation, net::IceFailure::checks_failed, now));
+    ASSERT_TRUE(ice.last_failure());
+    ++generation;
+  };
+  proto::Candidate reflexive = host("192.0.2.9");
+  reflexive.type = proto::CandidateType::srflx;
+  begin({host("10.0.0.1"), reflexive});
+  fail();
+  // The same addresses, as in a later try from the same place: the ports are always others.
+  reflexive.endpoint.port = 7;
+  begin({host("10.0.0.1", 4001), reflexive});
+  EXPECT_TRUE(ice.last_failure());
+  fail();
+  begin({host("10.0.0.1", 4002)});
+  EXPECT_TRUE(ice.last_failure());
+  ice.receive(proto::ControlCandidatesDone{generation});
+  EXPECT_FALSE(ice.last_failure());  // it has no reflexive address any more
+  fail();
+  begin({host("10.0.0.2")});
+  EXPECT_FALSE(ice.last_failure());
+}
+
 TEST_F(IceControlTest, AFailedRestartLeavesTheEarlierPairToTheLink) {
   ice.start("test");
   EXPECT_TRUE(ice.on_connected(1, {host("10.0.0.1"), host("10.0.0.2")}));
