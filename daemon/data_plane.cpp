@@ -22,7 +22,9 @@ DataPlane::DataPlane(Config config)
       shared_{io_, std::move(config.ice), config.debug, uplink_, messages_, observer_},
       from_relays_(io_.get_executor(), kFromRelays, [this](RelayDatagram datagram) {
         if (PeerNode* node = find(datagram.peer)) node->peer().on_relay_datagram(datagram.bytes);
-      }) {}
+      }) {
+  shared_.ice.servers = servers_;
+}
 
 DataPlane::~DataPlane() { join(); }
 

@@ -60,12 +60,8 @@ class DataPlane {
   [[nodiscard]] StreamBridge& streams() { return streams_; }
   [[nodiscard]] PeerNode* find(const base::PeerId& id);
   void set_relay_online(bool online);
-  void set_stun_servers(std::vector<proto::Endpoint> servers) {
-    shared_.ice.stun_servers = std::move(servers);
-  }
-  void set_turn_servers(std::vector<net::TurnServer> servers) {
-    shared_.ice.turn_servers = std::move(servers);
-  }
+  void set_stun_servers(std::vector<proto::Endpoint> servers) { servers_->stun = std::move(servers); }
+  void set_turn_servers(std::vector<net::TurnServer> servers) { servers_->turn = std::move(servers); }
   template <class Visit>
   void for_each(Visit visit) {
     for (auto& [id, node] : nodes_) visit(id, *node);
@@ -88,6 +84,7 @@ class DataPlane {
   StreamBridge streams_;
   PostedObserver observer_;
   PeerNode::Shared shared_;
+  const std::shared_ptr<net::IceServers> servers_ = std::make_shared<net::IceServers>();  // of all agents
   base::Mailbox<RelayDatagram> from_relays_;
   std::unordered_map<base::PeerId, std::unique_ptr<PeerNode>> nodes_;
   // Shut down, their agents not yet gone.

@@ -225,11 +225,21 @@ void Node::load_peers() {
     if (rows) return services_->load(std::move(*rows));
     base::log::error("store", "the services cannot be read", {{"error", rows.error().message()}});
   });
+  store_->load_worked(post_here(), [this](const Result<std::vector<store::WorkedRow>>& rows) {
+    if (!rows) {
+      base::log::warn("store", "what worked before cannot be read", {{"error", rows.error().message()}});
+      return;
+    }
+    for (const store::WorkedRow& row : *rows) {
+      if (const auto base = proto::Endpoint::from_text(row.base, 0)) worked_.emplace(row.peer, *base);
+    }
+  });
   store_->outbox_counts(post_here(), [this](Result<std::vector<store::OutboxCount>> counts) {
     if (counts) {
       for (const auto& count : *counts) board_->set_waiting(count.peer, count.messages);
     }
     for (const auto& [id, peer] : book_.all()) begin_peer(peer);
+    worked_.clear();
     files_->start();
     service_.ready();
   });
@@ -246,6 +256,8 @@ void Node::begin_peer(const KnownPeer& peer) {
   config.direct_allowed = direct_allowed(peer);
   config.proxied = options_.proxy.has_value();
   config.candidates.allow_loopback = options_.allow_loopback;
+  if (const auto worked = worked_.find(peer.id); worked != worked_.end())
+    config.worked_before = worked->second;
   config.own_relays = own_relays();
   plane_of(peer.id).post([config = std::move(config)](DataPlane& plane) { plane.add(config); });
   hub_->set_peer(peer.id, peer.relays);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -167,7 +168,8 @@ class Node final : private RelayHubEvents, private ipc::EventSource, private Fil
   std::unique_ptr<ServiceBoard> services_;
   std::unique_ptr<base::Mailbox<RelayDatagram>> to_relays_;
   std::unique_ptr<net::PortMapper> mapper_;
-  bool maps_ports_ = false;  // the mapper, when it was looked at last
+  std::map<base::PeerId, proto::Endpoint> worked_;  // what an earlier run's direct paths left by
+  bool maps_ports_ = false;                         // the mapper, when it was looked at last
   std::vector<std::unique_ptr<DataPlane>> planes_;
   std::shared_ptr<const Collected> collected_;  // latest; nothing at first
   std::unique_ptr<NetChecker> net_;

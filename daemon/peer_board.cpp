@@ -148,6 +148,10 @@ void PeerBoard::on_direct(const PeerId& peer, peer::PathKind kind, base::Duratio
   }
   store_.add_path(id, {base::wall_now(), "", std::string(to_string(kind)), "", "pair selected",
                        pair.local.text(), pair.remote.text()});
+  if (kind == peer::PathKind::direct) {
+    store_.set_worked(
+        {peer, pair.local_base().address_text(), pair.local.text(), pair.remote.text(), base::wall_now()});
+  }
   wake(peer);
 }
 

@@ -42,8 +42,10 @@ void PeerNode::on_timer() {
   if (armed_ == base::kNever) arm(peer_.deadline());
 }
 
-std::unique_ptr<net::Ice> PeerNode::make_ice(net::IceEvents& events) {
+std::unique_ptr<net::Ice> PeerNode::make_ice(net::IceEvents& events,
+                                             const std::optional<proto::Endpoint>& worked_before) {
   net::IceConfig config = shared_.ice;
+  config.worked_before = worked_before;
   config.log_name = name_;
   if (!shared_.debug) return std::make_unique<net::IceAgent>(shared_.io, std::move(config), events);
   auto gated = std::make_unique<GatedIce>(events, blocked_);

@@ -34,7 +34,8 @@ class PeerNode final : private peer::PeerHost {
  private:
   [[nodiscard]] base::TimePoint now() const override { return base::Clock::now(); }
   void deadline_changed(base::TimePoint deadline) override;
-  [[nodiscard]] std::unique_ptr<net::Ice> make_ice(net::IceEvents& events) override;
+  [[nodiscard]] std::unique_ptr<net::Ice> make_ice(
+      net::IceEvents& events, const std::optional<proto::Endpoint>& worked_before) override;
   void fill_random(std::span<std::uint8_t> out) override;
 
   void arm(base::TimePoint deadline);

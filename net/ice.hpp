@@ -25,6 +25,10 @@ struct IceCredentials {
 struct IcePair {
   proto::Candidate local;
   proto::Candidate remote;
+  // Where packets leave this machine.
+  [[nodiscard]] const proto::Endpoint& local_base() const {
+    return local.related ? *local.related : local.endpoint;
+  }
   // Either end of the pair is a TURN allocation.
   [[nodiscard]] bool relayed() const {
     return local.type == proto::CandidateType::relay || remote.type == proto::CandidateType::relay;

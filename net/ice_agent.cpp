@@ -55,7 +55,7 @@ struct IceAgent::Impl final : IceSessionOwner, std::enable_shared_from_this<IceA
   }
 
   asio::io_context& io;
-  const IceConfig config;
+  IceConfig config;
   IceEvents* events;  // null after stop(): nothing is told any more
   std::unique_ptr<IceSession> current;
   std::unique_ptr<IceSession> previous;  // connected when it was replaced
@@ -92,6 +92,7 @@ void IceAgent::Impl::deliver(IceSessionEvent& event) {
                  [&](const IceGatheringDone&) { events->on_ice_gathering_done(generation); },
                  [&](const IcePair& pair) {
                    if (previous) close_previous_soon();
+                   if (!pair.relayed()) config.worked_before = pair.local_base();
                    events->on_ice_connected(generation, pair);
                  },
                  [&](const IceFailure& failure) { events->on_ice_failed(generation, failure); }},

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,10 +29,15 @@
 
 namespace p2pd::net {
 
-struct IceConfig {
+struct IceServers {
   // libnice asks one STUN server a generation: the first, and the next one in turn at each restart.
-  std::vector<proto::Endpoint> stun_servers;
-  std::vector<TurnServer> turn_servers;  // the first 8 are used
+  std::vector<proto::Endpoint> stun;
+  std::vector<TurnServer> turn;  // the first 8 are used
+};
+
+struct IceConfig {
+  // Looked at when a generation begins, on the agents' thread: a change counts for those that begin later.
+  std::shared_ptr<const IceServers> servers = std::make_shared<IceServers>();
   // Offer loopback addresses, for two daemons on one machine; otherwise not even gathered.
   bool allow_loopback = false;
   // Only relayed candidates are offered and used; no host address is told.
@@ -39,6 +45,9 @@ struct IceConfig {
   // What a remote candidate must pass; judged before by the peer, and here once more. A local candidate that
   // the other side would refuse is not offered. allow_loopback above is added to it.
   proto::CandidatePolicy policy;
+  // The address of this machine by which a direct path was had last; its port means nothing. Gathered, and so
+  // offered, before the others. The agent keeps it up to date for its own later generations.
+  std::optional<proto::Endpoint> worked_before;
   // Where ports are mapped at the gateway; none: nowhere. Outlives the agents.
   PortMappings* mappings = nullptr;
   std::string log_name;  // the peer's brief ID

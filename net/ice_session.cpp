@@ -101,7 +101,13 @@ IceCredentials IceSession::local_credentials() const {
 // are left out: the other side refuses them, and without a scope nothing could be sent there.
 void IceSession::add_local_addresses() {
   std::vector<proto::Endpoint> added;
-  for (const LocalAddress& local : local_addresses()) {
+  std::vector<LocalAddress> locals = local_addresses();
+  // libnice gathers, asks STUN and tells in the order in which they are added.
+  std::ranges::stable_partition(locals, [this](const LocalAddress& local) {
+    return config_.worked_before && local.address.v6 == config_.worked_before->v6 &&
+           local.address.address == config_.worked_before->address;
+  });
+  for (const LocalAddress& local : locals) {
     const std::string_view refusal = local.link_local                            ? "link-local"
                                      : local.loopback && !config_.allow_loopback ? "loopback"
                                      : added.size() >= kMaxLocalAddresses        ? "too many"
@@ -123,15 +129,15 @@ void IceSession::add_local_addresses() {
 }
 
 void IceSession::add_servers() {
-  if (!config_.stun_servers.empty()) {
-    const auto& server = config_.stun_servers[generation_ % config_.stun_servers.size()];
+  const IceServers& servers = *config_.servers;
+  if (!servers.stun.empty()) {
+    const auto& server = servers.stun[(generation_ - 1) % servers.stun.size()];
     g_object_set(agent_.get(), "stun-server", server.address_text().c_str(), "stun-server-port",
                  guint{server.port}, nullptr);
   }
-  const std::size_t count =
-      std::min<std::size_t>(config_.turn_servers.size(), NICE_CANDIDATE_MAX_TURN_SERVERS);
+  const std::size_t count = std::min<std::size_t>(servers.turn.size(), NICE_CANDIDATE_MAX_TURN_SERVERS);
   for (std::size_t i = 0; i < count; ++i) {
-    const TurnServer& server = config_.turn_servers[i];
+    const TurnServer& server = servers.turn[i];
     const TurnCredentials credentials = credentials_of(server, base::wall_now());
     nice_agent_set_relay_info(
         agent_.get(), stream_, kComponent, server.endpoint.address_text().c_str(), server.endpoint.port,

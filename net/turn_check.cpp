@@ -25,7 +25,9 @@ constexpr std::chrono::milliseconds kAnswer{1'000};
 
 IceConfig relay_config(TurnServer server, bool allow_loopback) {
   IceConfig config;
-  config.turn_servers.push_back(std::move(server));
+  auto servers = std::make_shared<IceServers>();
+  servers->turn.push_back(std::move(server));
+  config.servers = std::move(servers);
   config.allow_loopback = allow_loopback;
   config.relay_only = true;
   config.log_name = "netcheck";

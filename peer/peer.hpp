@@ -42,7 +42,9 @@ class PeerHost {
   // Peer::deadline() changed: re-arm the one timer that calls on_time(). kNever: no timer.
   virtual void deadline_changed(base::TimePoint deadline) = 0;
   // A fresh agent for one connection. It is stopped, and its end awaited, before it is destroyed.
-  [[nodiscard]] virtual std::unique_ptr<net::Ice> make_ice(net::IceEvents& events) = 0;
+  // `worked_before`: the address here by which the peer was reached directly last.
+  [[nodiscard]] virtual std::unique_ptr<net::Ice> make_ice(
+      net::IceEvents& events, const std::optional<proto::Endpoint>& worked_before) = 0;
   virtual void fill_random(std::span<std::uint8_t> out) = 0;
 
  protected:
@@ -59,9 +61,10 @@ struct PeerConfig {
   bool direct_allowed = true;       // the daemon's and the peer's setting together
   bool proxied = false;             // where direct is not allowed, a proxy is the reason
   proto::CandidatePolicy candidates;
-  std::vector<std::string> own_relays;  // told to the peer as hints, at most 255
-  FileStore* files = nullptr;           // outlives the peer; null: files are neither sent nor taken
-  ServiceHost* services = nullptr;      // outlives the peer; null: no streams to services
+  std::optional<proto::Endpoint> worked_before;  // of an earlier run
+  std::vector<std::string> own_relays;           // told to the peer as hints, at most 255
+  FileStore* files = nullptr;                    // outlives the peer; null: files are neither sent nor taken
+  ServiceHost* services = nullptr;               // outlives the peer; null: no streams to services
 };
 
 enum class PeerState : std::uint8_t { idle, dialing, established, backoff };

@@ -278,6 +278,7 @@ void Peer::Impl::on_session_path(Session& session, PathKind from, PathKind to, s
   path_clock_.move_to(to, now());
   tell_quality();
   if (to != PathKind::relay && session.pair()) {
+    if (to == PathKind::direct) config_.worked_before = session.pair()->local_base();
     observer_.on_direct(config_.peer, to, now() - session.began_at(), *session.pair());
   }
 }

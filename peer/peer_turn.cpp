@@ -189,7 +189,9 @@ void Peer::Impl::watch_current() {
 
 // --- what sessions need ---
 
-std::unique_ptr<net::Ice> Peer::Impl::make_ice(net::IceEvents& events) { return host_.make_ice(events); }
+std::unique_ptr<net::Ice> Peer::Impl::make_ice(net::IceEvents& events) {
+  return host_.make_ice(events, config_.worked_before);
+}
 
 void Peer::Impl::retire_ice(std::unique_ptr<net::Ice> agent) {
   retired_.push_back({std::move(agent), false});

@@ -61,6 +61,24 @@ Result<void> put_quality(Session& session, std::uint64_t attempt, const QualityR
   return {};
 }
 
+Result<void> put_worked(Session& session, const WorkedRow& row) {
+  auto stored = session.database.run(
+      "INSERT OR REPLACE INTO worked (peer, base, local_candidate, remote_candidate, at) "
+      "VALUES (?, ?, ?, ?, ?)",
+      row.peer, row.base, row.local_candidate, row.remote_candidate, row.at);
+  if (!stored) return history_failure(stored.error());
+  return {};
+}
+
+Result<std::vector<WorkedRow>> select_worked(Session& session) {
+  std::vector<WorkedRow> rows;
+  Query query(session.database, "SELECT peer, base, local_candidate, remote_candidate, at FROM worked");
+  while (query.next())
+    rows.push_back({query.peer(0), query.text(1), query.text(2), query.text(3), query.time(4)});
+  if (query.failed()) return query.error();
+  return rows;
+}
+
 // `now` is the newest attempt's time: the store asks no clock for it. Age is checked for every peer, since
 // one that is never dialled again would keep its rows for ever.
 Result<void> prune(Session& session, const PeerId& peer, base::WallTime now) {
@@ -206,6 +224,16 @@ void Store::add_path(std::uint64_t attempt, PathRow path) {
 void Store::set_quality(std::uint64_t attempt, QualityRow quality) {
   record(parts_->writer, sizeof quality,
          [attempt, quality](Session& session) { return put_quality(session, attempt, quality); });
+}
+
+void Store::set_worked(WorkedRow worked) {
+  record(parts_->writer, sizeof worked,
+         [worked = std::move(worked)](Session& session) { return put_worked(session, worked); });
+}
+
+void Store::load_worked(Post post, Done<std::vector<WorkedRow>> done) {
+  call<std::vector<WorkedRow>>(parts_->writer, JobKind::read, 0, std::move(post), std::move(done),
+                               select_worked);
 }
 
 void Store::update_attempt(std::uint64_t attempt, AttemptChange change) {

@@ -183,8 +183,19 @@ constexpr const char* kServices = R"sql(
   CREATE INDEX service_peers_by_peer ON service_peers (peer);
 )sql";
 
-constexpr std::array kMigrations = {kPeersAndMessages, kHistory,   kInvitations,
-                                    kTransfers,        kQualities, kServices};
+// The candidates of the latest direct path with each peer; `base` is where packets left this machine.
+constexpr const char* kWorked = R"sql(
+  CREATE TABLE worked (
+    peer BLOB PRIMARY KEY REFERENCES peers (id) ON DELETE CASCADE,
+    base TEXT NOT NULL,
+    local_candidate TEXT NOT NULL,
+    remote_candidate TEXT NOT NULL,
+    at INTEGER NOT NULL
+  ) WITHOUT ROWID;
+)sql";
+
+constexpr std::array kMigrations = {kPeersAndMessages, kHistory,  kInvitations, kTransfers,
+                                    kQualities,        kServices, kWorked};
 
 }  // namespace
 

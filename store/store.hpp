@@ -196,6 +196,9 @@ class Store {
   void add_candidate(std::uint64_t attempt, CandidateRow candidate);
   void add_path(std::uint64_t attempt, PathRow path);
   void update_attempt(std::uint64_t attempt, AttemptChange change);
+  // Replaces the peer's.
+  void set_worked(WorkedRow worked);
+  void load_worked(Post post, Done<std::vector<WorkedRow>> done);
   // Replaces what was told before.
   void set_quality(std::uint64_t attempt, QualityRow quality);
   void finish_attempt(std::uint64_t attempt, std::string outcome, std::string reason, base::WallTime ended);

@@ -227,6 +227,15 @@ struct PathRow {
   std::string remote_candidate;
 };
 
+// The latest direct path with a peer.
+struct WorkedRow {
+  base::PeerId peer;
+  std::string base;  // the address of this machine, without a port
+  std::string local_candidate;
+  std::string remote_candidate;
+  base::WallTime at{};
+};
+
 struct AttemptRow {
   std::uint64_t id = 0;  // random, the caller's choice
   base::PeerId peer;

@@ -2,6 +2,7 @@
 import time
 
 import harness
+import servers
 from case import LabCase, main, needs_namespaces
 
 
@@ -9,6 +10,13 @@ def move(daemon, address):
     """The host's only address goes, another comes: what a laptop sees between two networks."""
     daemon.host.run("ip", "addr", "flush", "dev", "eth0")
     daemon.host.run("ip", "addr", "add", f"{address}/24", "dev", "eth0")
+
+
+class BehindADeadResolver(harness.Daemon):
+    """Names are asked for, and nobody answers."""
+
+    def command(self, state=None, socket=None):
+        return servers.seeing(self.state, {"resolv.conf": "nameserver 127.0.0.1\n"}, super().command(state, socket))
 
 
 class Network(LabCase):
@@ -58,6 +66,35 @@ class Network(LabCase):
         harness.until(lambda: alice.json("status")["relay"]["state"] != "online", "the session to be given up")
         alice.host.run("ip", "link", "set", "eth0", "up")
         alice.ctl("wait", "online")
+
+    @needs_namespaces
+    def test_the_address_that_worked_before_is_told_first(self):
+        """Of two addresses only the second one leads to the peer, and a restart does not forget it."""
+        alice, bob, _ = self.pair()
+        first, second = alice.host.address, "10.77.0.201"
+        alice.host.run("ip", "addr", "add", f"{second}/24", "dev", "eth0")
+        bob.host.run("nft", f"table inet closed {{ chain in {{ type filter hook input priority 0; "
+                            f"ip saddr {first} meta l4proto udp drop; }}; }}")
+
+        def told_first():
+            alice.ctl("connect", "bob", "--wait", "direct", "--timeout", "30")
+            candidates = alice.json("history", "bob")["attempts"][0]["candidates"]
+            return [one["address"].rsplit(":", 1)[0] for one in candidates if one["side"] == "local"][0]
+
+        self.assertEqual(told_first(), first)
+        self.assertIn(second, alice.peer("bob")["local_candidate"])
+        alice.ctl("disconnect", "bob")
+        self.assertEqual(told_first(), second)
+        alice.stop()
+        alice.start()
+        self.assertEqual(told_first(), second)
+
+    @needs_namespaces
+    def test_a_name_that_is_being_looked_up_does_not_hold_up_the_end(self):
+        host = self.lab.host("alice")
+        host.run("nft", "table inet quiet { chain in { type filter hook input priority 0; udp dport 53 drop; }; }")
+        alice = BehindADeadResolver(self.lab, host, ["ws://relay.test:443"])
+        self.assertEqual(alice.stop(), 0, alice.log())
 
     @needs_namespaces
     def test_a_new_address_is_told_and_one_of_loopback_is_not(self):

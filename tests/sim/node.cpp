@@ -135,7 +135,7 @@ void Node::replay_old_datagram() {
   peer_->on_relay_datagram(bytes);
 }
 
-std::unique_ptr<net::Ice> Node::make_ice(net::IceEvents& events) {
+std::unique_ptr<net::Ice> Node::make_ice(net::IceEvents& events, const std::optional<proto::Endpoint>&) {
   ++agents_;
   return std::make_unique<FakeIce>(ice_, side_, events);
 }

@@ -69,7 +69,8 @@ class Node final : private peer::PeerHost, private peer::RelayPort, private peer
 
   base::TimePoint now() const override { return world_.now(); }
   void deadline_changed(base::TimePoint deadline) override;
-  std::unique_ptr<net::Ice> make_ice(net::IceEvents& events) override;
+  std::unique_ptr<net::Ice> make_ice(net::IceEvents& events,
+                                     const std::optional<proto::Endpoint>& worked_before) override;
   void fill_random(std::span<std::uint8_t> out) override { world_.random.fill(out); }
 
   bool send(const base::PeerId& peer, base::ByteView datagram) override;

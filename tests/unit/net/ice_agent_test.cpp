@@ -691,7 +691,9 @@ class FakeStunServer {
 TEST_F(IceAgentTest, OffersTheAddressThatTheStunServerSees) {
   FakeStunServer server(io);
   IceConfig config = loopback_config();
-  config.stun_servers.push_back(proto::Endpoint::from_text("127.0.0.1", server.port()).value());
+  auto servers = std::make_shared<IceServers>();
+  servers->stun.push_back(proto::Endpoint::from_text("127.0.0.1", server.port()).value());
+  config.servers = servers;
   End end(io, config);
   static_cast<void>(end.start(1, true));
   // Not until gathering is done: from addresses other than loopback the server cannot be reached.
@@ -705,6 +707,46 @@ TEST_F(IceAgentTest, OffersTheAddressThatTheStunServerSees) {
   ASSERT_TRUE(found->related.has_value());
   EXPECT_NE(found->related->port, 0);
   stop({&end});
+}
+
+TEST_F(IceAgentTest, ARestartAsksTheServersThatThereAreThen) {
+  FakeStunServer server(io);
+  IceConfig config = loopback_config();
+  auto servers = std::make_shared<IceServers>();
+  config.servers = servers;
+  End end(io, config);
+  static_cast<void>(end.start(1, true));
+  ASSERT_TRUE(run_until([&] { return end.gathered == 1; }));
+  const auto reflexive = [&] {
+    return std::ranges::count(end.candidates, proto::CandidateType::srflx, &proto::Candidate::type);
+  };
+  EXPECT_EQ(reflexive(), 0);
+  servers->stun.push_back(proto::Endpoint::from_text("127.0.0.1", server.port()).value());
+  static_cast<void>(end.start(2, true));
+  EXPECT_TRUE(run_until([&] { return reflexive() > 0; }));
+  stop({&end});
+}
+
+TEST_F(IceAgentTest, TheAddressThatWorkedBeforeIsOfferedFirst) {
+  const auto gather = [&](const std::optional<proto::Endpoint>& worked_before) {
+    IceConfig config = loopback_config();
+    config.worked_before = worked_before;
+    End end(io, config);
+    static_cast<void>(end.start(1, true));
+    EXPECT_TRUE(run_until([&] { return end.gathered == 1; }));
+    std::vector<std::string> offered;
+    for (const proto::Candidate& candidate : end.candidates)
+      offered.push_back(candidate.endpoint.address_text());
+    stop({&end});
+    return offered;
+  };
+  const std::vector<std::string> usual = gather(std::nullopt);
+  if (usual.size() < 2) GTEST_SKIP() << "this machine has one address only";
+  for (const std::string& address : usual) {
+    const std::vector<std::string> offered = gather(proto::Endpoint::from_text(address, 9));
+    ASSERT_EQ(offered.size(), usual.size());
+    EXPECT_EQ(offered.front(), address);
+  }
 }
 
 TEST_F(IceAgentTest, RelayOnlyOffersNoHostAddress) {

@@ -22,6 +22,42 @@ TEST(QuicConnection, ConfirmsBothEndsAfterTwoRoundTrips) {
   EXPECT_FALSE(pair.client.connection->outstanding());
 }
 
+TEST(QuicConnection, TheClientSpeaksWithTheEndOfTheHandshakeAndTheAnswerConfirms) {
+  QuicPair pair;
+  const Bytes word = pattern(100, 1);
+  StreamId stream{};
+  pair.client.events.when_completed = [&] {
+    EXPECT_FALSE(pair.client.connection->confirmed());
+    stream = pair.client.connection->open_stream().value();
+    pair.client.connection->write(stream, word);
+  };
+  TimePoint heard{};
+  pair.server.events.when_data = [&](StreamId id, ByteView, bool) {
+    heard = pair.now;
+    EXPECT_EQ(pair.server.events.confirmed, 1);
+    pair.server.connection->write(id, word);
+  };
+  pair.client.events.when_data = [&](StreamId, ByteView, bool) {
+    EXPECT_EQ(pair.client.events.confirmed, 1);
+  };
+  const TimePoint start = pair.now;
+  pair.dial();
+  ASSERT_TRUE(pair.run_until([&] { return pair.client.events.streams[stream].data == word; }, 10s));
+  EXPECT_LE(heard - start, 3 * pair.network.delay + 1ms);
+  EXPECT_LE(pair.now - start, 4 * pair.network.delay + 1ms);
+}
+
+TEST(QuicConnection, OnlyTheClientIsToldThatTheOtherEndHasProvedItsKey) {
+  QuicPair pair;
+  int client = 0;
+  int server = 0;
+  pair.client.events.when_completed = [&] { ++client; };
+  pair.server.events.when_completed = [&] { ++server; };
+  ASSERT_TRUE(pair.connect());
+  EXPECT_EQ(client, 1);
+  EXPECT_EQ(server, 0);
+}
+
 TEST(QuicConnection, IsSilentWhenIdle) {
   QuicPair pair;
   ASSERT_TRUE(pair.connect());

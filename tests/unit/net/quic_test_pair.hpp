@@ -72,11 +72,13 @@ struct Recorder final : QuicEvents {
   std::size_t streams_closed = 0;
   bool keep_data = true;
   std::function<bool(StreamId)> hold = [](StreamId) { return false; };
+  std::function<void()> when_completed = [] {};
   std::function<void()> when_confirmed = [] {};
   std::function<void(StreamId)> when_opened = [](StreamId) {};
   std::function<void(StreamId, ByteView, bool)> when_data = [](StreamId, ByteView, bool) {};
   std::function<void(StreamId)> when_acknowledged = [](StreamId) {};
 
+  void on_completed() override { when_completed(); }
   void on_confirmed() override {
     ++confirmed;
     when_confirmed();

@@ -98,7 +98,7 @@ class HostilePeer : public testing::Test,
 
   base::TimePoint now() const override { return time; }
   void deadline_changed(base::TimePoint) override {}
-  std::unique_ptr<net::Ice> make_ice(net::IceEvents&) override {
+  std::unique_ptr<net::Ice> make_ice(net::IceEvents&, const std::optional<proto::Endpoint>&) override {
     ADD_FAILURE() << "gathered though direct is off";
     return nullptr;
   }

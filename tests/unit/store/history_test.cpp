@@ -51,6 +51,25 @@ TEST_F(StoreHistory, AnAttemptKeepsTheQualityThatWasToldLast) {
   EXPECT_EQ(attempts[1].quality, quality);
 }
 
+TEST_F(StoreHistory, KeepsTheLatestDirectPathOfEachPeer) {
+  const auto worked = [this] {
+    return wait<std::vector<WorkedRow>>([this](auto done) { store_->load_worked({}, done); }).value();
+  };
+  EXPECT_TRUE(worked().empty());
+  store_->set_worked({peer_id(1), "192.0.2.1", "host 192.0.2.1:4000", "host 192.0.2.9:4000", at(10)});
+  store_->set_worked({peer_id(2), "2001:db8::1", "srflx [2001:db8::1]:5", "host [2001:db8::9]:6", at(11)});
+  store_->set_worked({peer_id(1), "192.0.2.7", "host 192.0.2.7:4001", "host 192.0.2.9:4001", at(12)});
+  const auto kept = worked();
+  ASSERT_EQ(kept.size(), 2U);
+  const WorkedRow& one = kept[kept[0].peer == peer_id(1) ? 0 : 1];
+  EXPECT_EQ(one.base, "192.0.2.7");
+  EXPECT_EQ(one.local_candidate, "host 192.0.2.7:4001");
+  EXPECT_EQ(one.remote_candidate, "host 192.0.2.9:4001");
+  EXPECT_EQ(one.at, at(12));
+  ASSERT_TRUE(remove(1));
+  EXPECT_EQ(worked().size(), 1U);
+}
+
 TEST_F(StoreHistory, AnAttemptIsToldFromBeginToEnd) {
   constexpr std::uint64_t kId = 0xf000000000000001;
   store_->begin_attempt(attempt_row(kId, 1, 1000));

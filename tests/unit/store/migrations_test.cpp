@@ -55,6 +55,9 @@ constexpr Sample kSamples[] = {
      "INSERT INTO services VALUES ('ssh', 'tcp:127.0.0.1:22', 1000);"
      "INSERT INTO service_peers VALUES ('ssh', "
      "x'0000111111111111111111111111111111111111111111111111111111111111');"},
+    {7,
+     "INSERT INTO worked VALUES (x'0000111111111111111111111111111111111111111111111111111111111111', "
+     "'192.0.2.1', 'host 192.0.2.1:4', 'host 192.0.2.2:5', 17);"},
 };
 
 class MigrationsFrom : public Migrations, public testing::WithParamInterface<std::size_t> {};
@@ -112,6 +115,11 @@ TEST_P(MigrationsFrom, KeepWhatWasStored) {
   if (GetParam() >= 6) {
     EXPECT_EQ(services[0].target, "tcp:127.0.0.1:22");
     EXPECT_EQ(services[0].allow.size(), 1U);
+  }
+  const auto worked = wait<std::vector<WorkedRow>>([&](auto done) { store_->load_worked({}, done); }).value();
+  ASSERT_EQ(worked.size(), GetParam() >= 7 ? 1U : 0U);
+  if (GetParam() >= 7) {
+    EXPECT_EQ(worked[0].base, "192.0.2.1");
   }
   // The schema works whatever it came from.
   AttemptRow attempt;

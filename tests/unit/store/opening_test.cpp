@@ -131,10 +131,10 @@ TEST_F(StoreOpening, IsRefusedWhileAnotherProcessHasIt) {
 
 TEST_F(StoreOpening, ANewerDatabaseIsRefusedAndLeftAlone) {
   fill();
-  edit("PRAGMA user_version = 7");
+  edit("PRAGMA user_version = 70");
   const base::Error error = failure();
   EXPECT_TRUE(is(error, StoreError::newer_version));
-  EXPECT_EQ(error.message(), folder_.file() + ": made by a newer p2pd (schema 7, this program knows " +
+  EXPECT_EQ(error.message(), folder_.file() + ": made by a newer p2pd (schema 70, this program knows " +
                                  std::to_string(migrations().size()) +
                                  "): upgrade p2pd or use another --state-dir");
   edit("PRAGMA user_version = " + std::to_string(migrations().size()));
