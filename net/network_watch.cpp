@@ -24,11 +24,17 @@ constexpr seconds kClockLook{2};
 // Less is a busy machine.
 constexpr seconds kSlept{2};
 constexpr seconds kStopped{5};
+// The other sign of the same wake comes within this.
+constexpr seconds kSameWake{10};
 
 }  // namespace
 
 NetworkWatch::NetworkWatch(asio::any_io_executor executor, Changed changed)
-    : changed_(std::move(changed)), seen_(look()), tasks_(std::move(executor)) {}
+    : changed_(std::move(changed)),
+      seen_(look()),
+      sleep_(executor, [this] { wake("woke from sleep"); }),
+      slept_(time_asleep()),
+      tasks_(std::move(executor)) {}
 
 NetworkWatch::Seen NetworkWatch::look() {
   Seen seen{local_addresses(), outside_routes()};
@@ -38,13 +44,25 @@ NetworkWatch::Seen NetworkWatch::look() {
 
 void NetworkWatch::start() {
   seen_ = look();
+  sleep_.start();
   tasks_.spawn("network events", watch_events());
   tasks_.spawn("network clocks", watch_clocks());
 }
 
 asio::awaitable<void> NetworkWatch::stop() {
+  co_await sleep_.stop();
   tasks_.cancel();
   co_await tasks_.join();
+}
+
+void NetworkWatch::wake(const std::string& reason) {
+  const auto slept = time_asleep();
+  const base::TimePoint now = base::Clock::now();
+  if (woke_at_ && now - *woke_at_ < kSameWake && slept - slept_ < kSlept) return;
+  woke_at_ = now;
+  slept_ = slept;
+  seen_ = look();
+  changed_(reason);
 }
 
 void NetworkWatch::compare() {
@@ -91,8 +109,7 @@ asio::awaitable<void> NetworkWatch::watch_clocks() {
     const bool stopped = asio::steady_timer::clock_type::now() - due >= kStopped;
     asleep = asleep_now;
     if (!slept && !stopped) continue;
-    seen_ = look();
-    changed_(slept ? "woke from sleep" : "was stopped");
+    wake(slept ? "woke from sleep" : "was stopped");
   }
 }
 

@@ -3,21 +3,26 @@
 // executor (control thread). How it ends: co_await stop(), then destruction; no call follows.
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
+#include "base/clock.hpp"
 #include "base/task_group.hpp"
 #include "net/local_addresses.hpp"
+#include "net/sleep_signal.hpp"
 
 namespace p2pd::net {
 
 class NetworkWatch {
  public:
-  // `reason` for the log and for events: "addresses", "routes", "woke from sleep" or "was stopped".
+  // `reason` for the log and for events: "addresses", "routes", "woke from sleep" or "was stopped". A wake is
+  // told once, whether the clocks show it first or the system's own word comes (sleep_signal.hpp).
   using Changed = std::function<void(const std::string& reason)>;
 
   NetworkWatch(boost::asio::any_io_executor executor, Changed changed);
@@ -37,9 +42,13 @@ class NetworkWatch {
   [[nodiscard]] boost::asio::awaitable<void> watch_events();
   [[nodiscard]] boost::asio::awaitable<void> watch_clocks();
   void compare();
+  void wake(const std::string& reason);
 
   Changed changed_;
   Seen seen_;
+  SleepSignal sleep_;
+  std::optional<base::TimePoint> woke_at_;  // as last told
+  std::chrono::nanoseconds slept_{};        // in all, at that time
   base::TaskGroup tasks_;
 };
 
