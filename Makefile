@@ -32,12 +32,7 @@ lab:
 	scripts/install-deps check
 	cmake --preset dev
 	cmake --build --preset dev -j $(JOBS) --target p2pd p2pctl p2p-relay lab_nat lab_wire
-	python3 tests/lab/lab.py build/dev prove
-	python3 tests/lab/lab.py build/dev matrix --judge --json build/lab.json
-	python3 tests/lab/lab.py build/dev matrix --part --rtt 40 --judge --json build/lab-rtt.json
-	python3 tests/lab/lab.py build/dev reasons --json build/lab-reasons.json
-	python3 tests/lab/lab.py build/dev scenes --at-a-time 1 --flips 200 flips --json build/lab-flips.json
-	python3 tests/lab/lab.py build/dev scenes --json build/lab-scenes.json
+	scripts/lab build/dev
 
 bench: build
 	scripts/install-deps bench

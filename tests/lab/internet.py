@@ -151,8 +151,11 @@ class Internet(harness.Lab):
             ip link set lo up
             sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.rp_filter=0 \
               net.ipv4.conf.default.rp_filter=0 net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.default.send_redirects=0
-            nft 'table ip count { set pairs { type ipv4_addr . ipv4_addr; flags dynamic; counter; size 65535; };
-              chain forward { type filter hook forward priority 10; meta l4proto udp add @pairs { ip saddr . ip daddr }; };
+            nft 'table inet count {
+              set pairs { type ipv4_addr . ipv4_addr . inet_proto; flags dynamic; counter; size 65535; };
+              set pairs6 { type ipv6_addr . ipv6_addr . inet_proto; flags dynamic; counter; size 65535; };
+              chain come { type filter hook prerouting priority -400;
+                add @pairs { ip saddr . ip daddr . meta l4proto }; add @pairs6 { ip6 saddr . ip6 daddr . meta l4proto }; };
               chain quiet { type filter hook output priority 0; icmp type destination-unreachable drop; }; }'
         """)
 
@@ -160,7 +163,7 @@ class Internet(harness.Lab):
         for link in self.links.values():
             link.mend()
             subprocess.run(["ip", "link", "del", link.device], check=False, stderr=subprocess.DEVNULL)
-        subprocess.run(["nft", "delete", "table", "ip", "count"], check=False)
+        subprocess.run(["nft", "delete", "table", "inet", "count"], check=False)
 
     def node(self, name, address=None):
         """A machine that is not on any network: a new one, or one that was unplugged."""
@@ -193,17 +196,27 @@ class Internet(harness.Lab):
         node = self.node(name, addresses[0])
         return PublicRelay(self, node, self.link(node, addresses, prefix6), f"{prefix6}1")
 
+    def counted(self):
+        """What came to the core so far, whatever became of it: (source, destination, protocol, packets, bytes) each."""
+        for name in ("pairs", "pairs6"):
+            for item in json.loads(shell(None, f"nft -j list set inet count {name}"))["nftables"]:
+                for element in item.get("set", {}).get("elem", []):
+                    source, destination, protocol = element["elem"]["val"]["concat"]
+                    yield source, destination, protocol, *(element["elem"]["counter"][key] for key in ("packets", "bytes"))
+
     def udp_between(self, one, other):
-        """(packets, bytes) of UDP that crossed the core between two public IPv4 addresses, in both directions."""
-        listing = json.loads(shell(None, "nft -j list set ip count pairs"))
-        packets = volume = 0
-        for item in listing["nftables"]:
-            for element in item.get("set", {}).get("elem", []):
-                pair = set(element["elem"]["val"]["concat"])
-                if pair == {one, other}:
-                    packets += element["elem"]["counter"]["packets"]
-                    volume += element["elem"]["counter"]["bytes"]
-        return packets, volume
+        """(packets, bytes) of UDP between two public IPv4 addresses, in both directions."""
+        found = [row for row in self.counted() if set(row[:2]) == {one, other} and row[2] == "udp"]
+        return sum(row[3] for row in found), sum(row[4] for row in found)
+
+    def packets_of(self, address):
+        """Of a public address, by (other address, protocol), in both directions."""
+        out = {}
+        for source, destination, protocol, packets, _ in self.counted():
+            if address in (source, destination):
+                other = destination if source == address else source
+                out[other, protocol] = out.get((other, protocol), 0) + packets
+        return out
 
 
 class PublicRelay(harness.Process):

@@ -26,8 +26,8 @@ def turn_options(net, uri):
     return ["--turn", uri, "--turn-secret-file", str(secret)]
 
 
-def socks(net, name):
-    """The URL of a proxy."""
+def socks(net, name, names=()):
+    """The URL of a proxy. `names`: a name and its address that only the proxy knows."""
     host = public_host(net, name)
-    servers.microsocks(net, host, 1080)
+    servers.microsocks(net, host, 1080, names=names)
     return f"socks5://{host.address}:1080"

@@ -14,8 +14,9 @@ EVERY = 0.02  # between two messages of one direction
 class Direction:
     """One machine's messages to another. The receiver's hash runs over what it got, in the order in which it got it."""
 
-    def __init__(self, sender, receiver, sender_id, receiver_id, stop):
-        self.sender_id, self.receiver_id, self.stop = sender_id, receiver_id, stop
+    def __init__(self, sender, receiver, sender_id, receiver_id, stop, going):
+        self.sender_id, self.receiver_id, self.stop, self.going = sender_id, receiver_id, stop, going
+        self.halted = {}  # by the thread's work
         self.sent, self.received, self.sent_hash, self.received_hash = 0, 0, hashlib.sha256(), hashlib.sha256()
         self.arrivals, self.failure, self.done_sending = [], None, False
         self.threads = [threading.Thread(target=self.guarded, args=(work, machine.api()))
@@ -34,6 +35,7 @@ class Direction:
 
     def send(self, api):
         while not self.stop.wait(EVERY):
+            self.halt("send", api)
             text = f"{self.sent} {self.sender_id[:8]}"
             api("message.send", peer=self.receiver_id, text=text)
             self.sent_hash.update(text.encode())
@@ -43,6 +45,7 @@ class Direction:
     def receive(self, api):
         cursor, end = 0, None
         while not self.failure and not (self.done_sending and self.received == self.sent):
+            self.halt("receive", api)
             page = api("message.list", peer=self.sender_id, after=cursor)
             for message in page["messages"]:
                 self.received_hash.update(message["text"].encode())
@@ -58,6 +61,14 @@ class Direction:
                     raise harness.Failed(f"{self.received} of {self.sent} messages came")
             threading.Event().wait(EVERY / 2)
 
+    def halt(self, work, api):
+        """Nothing is asked of a daemon while the traffic is halted."""
+        if not self.going.is_set():
+            self.halted[work] = True
+            self.going.wait()
+            api.reconnect()
+            self.halted.pop(work)
+
     def gap_since(self, moment):
         """The longest time without a message, from `moment` on."""
         times = [moment] + [at for at in self.arrivals if at > moment]
@@ -68,17 +79,28 @@ class Traffic:
     """Both directions between two machines that list each other."""
 
     def __init__(self, one, other):
-        self.stop = threading.Event()
+        self.stop, self.going = threading.Event(), threading.Event()
+        self.going.set()
         ids = one.id(), other.id()
         self.began = time.monotonic()
-        self.directions = [Direction(one, other, *ids, self.stop), Direction(other, one, *ids[::-1], self.stop)]
+        self.directions = [Direction(one, other, *ids, self.stop, self.going),
+                           Direction(other, one, *ids[::-1], self.stop, self.going)]
 
     def flowing(self):
-        """Waits until something new has come in each direction."""
-        before = [direction.received for direction in self.directions]
+        """Waits until what is sent from now on has come in each direction."""
+        before = [direction.sent for direction in self.directions]
         wait_for(lambda: [direction.failure or direction.received for direction in self.directions],
                  lambda now: any(isinstance(value, Exception) for value in now)
                  or all(value > old for value, old in zip(now, before)), "messages in both directions")
+
+    def halt(self):
+        """No call of either end is under way afterwards, until resume()."""
+        self.going.clear()
+        wait_for(lambda: [direction.failure or len(direction.halted) for direction in self.directions],
+                 lambda now: all(isinstance(value, Exception) or value == 2 for value in now), "the traffic to halt")
+
+    def resume(self):
+        self.going.set()
 
     def gap_since(self, moment):
         return max(direction.gap_since(moment) for direction in self.directions)
@@ -86,6 +108,7 @@ class Traffic:
     def finish(self):
         """Ends it when all has arrived; fails when anything was lost, doubled, changed or reordered."""
         self.stop.set()
+        self.going.set()
         for direction in self.directions:
             for thread in direction.threads:
                 thread.join()

@@ -8,16 +8,26 @@ import time
 import harness
 import internet
 import routers
+import servers
 
 
 class Api:
     """One connection to a daemon's socket (docs/api.md)."""
 
     def __init__(self, path):
+        self.path, self.numbers = str(path), itertools.count(1)
+        self.connect()
+
+    def connect(self):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(harness.DEADLINE)
-        self.socket.connect(str(path))
-        self.lines, self.numbers = self.socket.makefile("r", encoding="utf-8"), itertools.count(1)
+        self.socket.connect(self.path)
+        self.lines = self.socket.makefile("r", encoding="utf-8")
+
+    def reconnect(self):
+        """After a long silence, which the daemon ends."""
+        self.close()
+        self.connect()
 
     def __call__(self, method, **params):
         number = next(self.numbers)
@@ -36,12 +46,16 @@ class Api:
 class Machine(harness.Daemon):
     """A daemon in a Place."""
 
-    def __init__(self, net, place, relays, arguments=()):
-        self.place = place
+    def __init__(self, net, place, relays, arguments=(), files=None):
+        self.place, self.files = place, files
         self.downloads = net.folder / f"{place.host.name}-files"
         options = ["--download-dir", str(self.downloads)] + [word for relay in relays for word in relay.options(place.ipv6_only)]
         self.downloads.mkdir(mode=0o700, exist_ok=True)
         super().__init__(net, place.host, [], arguments=options + net.daemon_options + list(arguments))
+
+    def command(self, state=None, socket=None):
+        command = super().command(state, socket)
+        return servers.seeing(self.state, self.files, command) if self.files else command
 
     def api(self):
         return Api(self.socket)
@@ -60,8 +74,9 @@ class World(internet.Internet):
         super().__init__(build, keep=keep)
         self.relay = self.open_relay()
 
-    def settle(self, place, relays=None, arguments=()):
-        return Machine(self, place, relays or [self.relay], arguments)
+    def settle(self, place, relays=None, arguments=(), files=None):
+        """`files`: texts that the daemon sees in /etc, by their names there."""
+        return Machine(self, place, [self.relay] if relays is None else relays, arguments, files)
 
 
 def wait_for(ask, good, what, deadline=harness.DEADLINE, step=0.05):
