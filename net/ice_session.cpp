@@ -8,6 +8,7 @@
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
+#include "net/ice_memory.hpp"
 #include "net/local_addresses.hpp"
 #include "proto/datagram.hpp"
 
@@ -71,7 +72,10 @@ IceSession::IceSession(boost::asio::io_context& io, const IceConfig& config, std
   g_object_set(agent_.get(), "upnp", gboolean{FALSE}, "ice-tcp", gboolean{FALSE}, "stun-pacing-timer",
                guint{5}, "controlling-mode", gboolean{controlling}, "force-relay",
                gboolean{config.relay_only}, nullptr);
-  stream_ = nice_agent_add_stream(agent_.get(), kComponent);
+  {
+    const SparseBuffers sparse;
+    stream_ = nice_agent_add_stream(agent_.get(), kComponent);
+  }
   P2PD_ASSERT(stream_ != 0);
   nice_agent_set_stream_name(agent_.get(), stream_, "application");
   const auto connect = [this](const char* signal, GCallback handler) {

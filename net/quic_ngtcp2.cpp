@@ -9,6 +9,7 @@
 
 #include "base/assert.hpp"
 #include "base/random.hpp"
+#include "net/quic_memory.hpp"
 
 namespace p2pd::net {
 namespace {
@@ -93,13 +94,13 @@ base::Result<void> Ngtcp2Connection::start(const ngtcp2_pkt_hd* initial) {
     first.datalen = kConnectionIdSize;
     fill_random({first.data, first.datalen});
     rv = ngtcp2_conn_client_new(&raw, &first, &own, &fake_path(), NGTCP2_PROTO_VER_V1, &callbacks(side_),
-                                &set, &params, nullptr, this);
+                                &set, &params, quic_memory(), this);
   } else {
     params.original_dcid = initial->dcid;
     ConnectionId& first = own_ids_.emplace_back();
     std::copy_n(initial->dcid.data, first.size(), first.begin());
     rv = ngtcp2_conn_server_new(&raw, &initial->scid, &own, &fake_path(), initial->version, &callbacks(side_),
-                                &set, &params, nullptr, this);
+                                &set, &params, quic_memory(), this);
   }
   if (rv != 0) return base::Error(make_error_code(QuicError::quic_library), ngtcp2_strerror(rv));
   connection_.reset(raw);

@@ -1,0 +1,18 @@
+// libnice gives each agent two buffers of 64 KB: one in which it receives, of which datagrams touch the first
+// page, and one for TCP, which is never touched. While a SparseBuffers lives, blocks of that size come from
+// the system with pages of their own instead of from malloc's heap, where what was used before lies under
+// them. Made and destroyed around the call into libnice, on any thread; others' blocks of that time may be
+// apart too, which does no harm.
+#pragma once
+
+namespace p2pd::net {
+
+class SparseBuffers {
+ public:
+  SparseBuffers();
+  ~SparseBuffers();
+  SparseBuffers(const SparseBuffers&) = delete;
+  SparseBuffers& operator=(const SparseBuffers&) = delete;
+};
+
+}  // namespace p2pd::net
