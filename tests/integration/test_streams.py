@@ -7,6 +7,7 @@ import http.server
 import json
 import os
 import resource
+import select
 import shutil
 import signal
 import socket
@@ -208,6 +209,26 @@ class Streams(LabCase):
         last.ask("stream.open", peer="bob", service="other")
         self.assertIn("result", last.answer())
         self.assertIn("result", stays.answer())
+
+    def test_streams_without_a_listener_wait_in_a_short_line_and_not_for_ever(self):
+        alice, bob, _ = self.pair()
+        listener = Api(self, bob)
+        listener.ask("stream.listen", service="chat", allow=["alice"])
+        harness.until(lambda: bob.json("services")["services"], "the listener")
+        self.assertIn("result", Api(self, alice).call("stream.open", peer="bob", service="chat"))
+        # Nobody listens any more, for the time being: sixteen wait, one more is one too many.
+        line = [Api(self, alice) for _ in range(17)]
+        for opener in line:
+            opener.ask("stream.open", peer="bob", service="chat", timeout_ms=60_000)
+        reasons = []
+        while line:
+            readable, _, _ = select.select([opener.socket for opener in line], [], [], harness.DEADLINE)
+            self.assertTrue(readable, "streams wait for ever")
+            for opener in [opener for opener in line if opener.socket in readable]:
+                reasons.append(opener.answer()["error"]["data"]["reason"])
+                line.remove(opener)
+        self.assertEqual(reasons, ["busy"] + ["refused"] * 16)
+        self.assertEqual(bob.json("services")["services"], [])
 
     def test_a_refused_stream_leaves_no_requests_behind_it(self):
         alice, bob, _ = self.pair()
