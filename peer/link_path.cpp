@@ -16,9 +16,9 @@ constexpr milliseconds kLeastDeadAfter{750};
 constexpr seconds kAnswerGrace{2};
 constexpr seconds kHeartbeat{5};
 constexpr seconds kStandbyHeartbeat{30};
-// Of a connection that has carried nothing for as long as kIdle. RFC 8445 section 11 wants a NAT to see a
+// Of a connection that has carried nothing for as long as kPathIdle. RFC 8445 section 11 wants a NAT to see a
 // packet every 15 s; what is sent first after the silence is watched like any other.
-constexpr seconds kIdle{30};
+constexpr seconds kPathIdle{30};
 constexpr seconds kIdleHeartbeat{15};
 constexpr seconds kIdleStandbyHeartbeat{60};
 constexpr milliseconds kClimbInterval{150};
@@ -278,7 +278,7 @@ base::TimePoint LinkPath::alive_probe_due(const Context& context) const {
 }
 
 base::Duration LinkPath::heartbeat(const Context& context) const {
-  const bool idle = last_probe_ - context.last_quic >= kIdle;
+  const bool idle = last_probe_ - context.last_quic >= kPathIdle;
   if (in_use_) return idle ? kIdleHeartbeat : kHeartbeat;
   return idle ? kIdleStandbyHeartbeat : kStandbyHeartbeat;
 }
