@@ -33,10 +33,6 @@ def make_file(path, size):
         os.fsync(out.fileno())
 
 
-def figures_of(took, used):
-    return {"mb_per_s": round(SIZE / 1e6 / took, 1), "cpu_s_per_gib": round(used * (1 << 30) / SIZE, 2)}
-
-
 def p2pd_way(lab, source, downloads):
     alice, bob = connected_pair(lab, "--download-dir", str(downloads), "--file-quota", "1T")
     bob.ctl("peer", "set", "alice", "files=accept")
