@@ -4,7 +4,8 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 option(P2PD_TESTS "Build the tests" ON)
-option(P2PD_UNIT_TESTS "Build the unit tests too" ON)
+# Off where another build runs them: then what is left is what the sanitizer builds leave out.
+option(P2PD_COMMON_TESTS "The unit tests, and those of whole programs" ON)
 option(P2PD_BENCH "Build the benchmarks" OFF)
 option(P2PD_FUZZ "Build the libFuzzer targets and nothing else (clang only)" OFF)
 option(P2PD_WERROR "Treat warnings as errors" ON)
