@@ -5,7 +5,7 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 option(P2PD_TESTS "Build the tests" ON)
 # Off where another build runs them: then what is left is what the sanitizer builds leave out.
-option(P2PD_COMMON_TESTS "The unit tests, and those of whole programs" ON)
+option(P2PD_COMMON_TESTS "The unit tests, those of whole programs, and the examples" ON)
 option(P2PD_BENCH "Build the benchmarks" OFF)
 option(P2PD_FUZZ "Build the libFuzzer targets and nothing else (clang only)" OFF)
 option(P2PD_WERROR "Treat warnings as errors" ON)
