@@ -146,6 +146,7 @@ bool ServiceBoard::admits(const std::optional<std::set<PeerId>>& allow, const Pe
 void ServiceBoard::on_stream_incoming(StreamNumber number, const PeerId& peer, const std::string& service) {
   Stream& stream = streams_[number];
   stream.view = {number, peer, service, true, false, {}};
+  stream.came = base::Clock::now();
   if (stopped_ || book_.find(peer) == nullptr) return refuse(stream.view, ServiceRefusal::not_permitted);
   if (const auto exposure = exposures_.find(service); exposure != exposures_.end()) {
     if (!exposure->second.allow.contains(peer)) return refuse(stream.view, ServiceRefusal::not_permitted);
@@ -155,7 +156,9 @@ void ServiceBoard::on_stream_incoming(StreamNumber number, const PeerId& peer, c
     });
     return;
   }
-  if (const auto listened = listened_.find(service); listened != listened_.end()) {
+  if (const auto listened = listened_.find(service);
+      listened != listened_.end() &&
+      (!listened->second.listeners.empty() || listened->second.backlog.known(stream.came))) {
     return incoming_listened(listened->second, stream);
   }
   refuse(stream.view,
@@ -170,19 +173,16 @@ void ServiceBoard::incoming_listened(Listened& listened, Stream& stream) {
   if (found != listeners.end()) {
     Listener listener = std::move(found->second);
     listeners.erase(found);
-    if (listeners.empty()) start_linger(stream.view.service, listened);
+    if (listeners.empty()) listener_gone(stream.view.service, listened);
     return give_to(std::move(listener), stream.view);
   }
   if (!listeners.empty() || !admits(listened.allow, peer)) {
     return refuse(stream.view, ServiceRefusal::not_permitted);
   }
-  std::erase_if(listened.backlog, [&](StreamNumber waiting) {
-    const auto known = streams_.find(waiting);
-    return known == streams_.end() || known->second.view.outcome;
-  });
-  if (listened.backlog.size() >= kBacklog) return refuse(stream.view, ServiceRefusal::busy);
-  listened.backlog.push_back(stream.view.number);
-  start_linger(stream.view.service, listened);
+  if (!listened.backlog.add(stream.view.number, stream.came)) {
+    return refuse(stream.view, ServiceRefusal::busy);
+  }
+  arm(stream.view.service, listened);
 }
 
 void ServiceBoard::give_to(Listener listener, const StreamView& view) {
@@ -221,17 +221,15 @@ Result<ServiceBoard::ListenerId> ServiceBoard::listen(Listener listener) {
   Listened& listened = listened_[listener.service];
   const ListenerId id{++last_listener_};
   listened.allow = listener.allow;
-  while (!listened.backlog.empty()) {
-    const auto waiting = streams_.find(listened.backlog.front());
-    const bool gone = waiting == streams_.end() || waiting->second.view.outcome;
-    if (!gone && !admits(listener.allow, waiting->second.view.peer)) break;
-    listened.backlog.pop_front();
-    if (gone) continue;
-    start_linger(listener.service, listened);
-    give_to(std::move(listener), waiting->second.view);
+  const auto waiting = listened.backlog.take([&](StreamNumber number) {
+    const auto stream = streams_.find(number);
+    return stream != streams_.end() && admits(listener.allow, stream->second.view.peer);
+  });
+  if (waiting) {
+    listener_gone(listener.service, listened);
+    give_to(std::move(listener), streams_.at(*waiting).view);
     return id;
   }
-  listened.timer.reset();
   listened.listeners.emplace_back(id, std::move(listener));
   return id;
 }
@@ -240,27 +238,41 @@ void ServiceBoard::forget_listener(ListenerId id) {
   for (auto& [name, listened] : listened_) {
     if (std::erase_if(listened.listeners, [&](const auto& entry) { return entry.first == id; }) == 0)
       continue;
-    if (listened.listeners.empty()) start_linger(name, listened);
+    if (listened.listeners.empty()) listener_gone(name, listened);
     return;
   }
 }
 
 // The service lives on for a while: its program may be about to listen again.
-void ServiceBoard::start_linger(const std::string& service, Listened& listened) {
-  listened.timer = std::make_unique<boost::asio::steady_timer>(io_, kLinger);
+void ServiceBoard::listener_gone(const std::string& service, Listened& listened) {
+  listened.backlog.listener_gone(base::Clock::now());
+  arm(service, listened);
+}
+
+void ServiceBoard::arm(const std::string& service, Listened& listened) {
+  const base::TimePoint deadline = listened.backlog.deadline(base::Clock::now());
+  listened.timer.reset();
+  if (deadline == base::kNever) return;
+  listened.timer = std::make_unique<boost::asio::steady_timer>(io_, deadline);
   listened.timer->async_wait([this, service](const boost::system::error_code& error) {
-    if (!error) linger_over(service);
+    if (!error) on_backlog_due(service);
   });
 }
 
-void ServiceBoard::linger_over(const std::string& service) {
+void ServiceBoard::on_backlog_due(const std::string& service) {
   const auto found = listened_.find(service);
-  if (found == listened_.end() || !found->second.listeners.empty()) return;
-  const auto backlog = std::move(found->second.backlog);
-  listened_.erase(found);
-  for (const StreamNumber number : backlog) {
+  if (found == listened_.end()) return;
+  Listened& listened = found->second;
+  const base::TimePoint now = base::Clock::now();
+  for (const StreamNumber number : listened.backlog.expire(now)) {
     const auto stream = streams_.find(number);
     if (stream != streams_.end()) refuse(stream->second.view, ServiceRefusal::refused);
+  }
+  const bool over = listened.listeners.empty() && listened.backlog.empty() && !listened.backlog.known(now);
+  if (over) {
+    listened_.erase(found);
+  } else {
+    arm(service, listened);
   }
 }
 

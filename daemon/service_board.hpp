@@ -3,11 +3,10 @@
 // what local programs listen for. What no longer is permitted ends at once. Owned by the Node. How it ends:
 // stop(), which answers everybody who waits.
 //
-//   incoming --permitted--> target: connect | a listener: its socket | none just now: waits, 5 s at most
+//   incoming --permitted--> target: connect | a listener: its socket | none just now: waits (StreamBacklog)
 //       +----not---> not_permitted; no_such_service is only said to peers that some service names
 #pragma once
 
-#include <chrono>
 #include <deque>
 #include <functional>
 #include <map>
@@ -22,6 +21,7 @@
 
 #include "daemon/address_book.hpp"
 #include "daemon/service_target.hpp"
+#include "daemon/stream_backlog.hpp"
 #include "daemon/stream_bridge.hpp"
 #include "ipc/events.hpp"
 #include "ipc/request.hpp"
@@ -53,8 +53,6 @@ struct StreamView {
 
 class ServiceBoard final : public StreamNews {
  public:
-  static constexpr std::size_t kBacklog = 16;
-  static constexpr auto kLinger = std::chrono::seconds(5);
   static constexpr std::size_t kRemembered = 4'096;  // streams that are over
 
   struct Config {
@@ -117,6 +115,7 @@ class ServiceBoard final : public StreamNews {
     std::function<void(const StreamView&)> opened;
     std::vector<std::function<void(const StreamView&)>> waiters;
     std::optional<ipc::ClientId> client;
+    base::TimePoint came{};  // where the peer opened it
   };
   struct Client {
     std::weak_ptr<ipc::Outlet> outlet;
@@ -125,9 +124,9 @@ class ServiceBoard final : public StreamNews {
   // A listened service: who waits for streams, and streams that wait for somebody.
   struct Listened {
     std::deque<std::pair<ListenerId, Listener>> listeners;
-    std::deque<StreamNumber> backlog;
-    std::optional<std::set<base::PeerId>> allow;  // of the latest listener
-    std::unique_ptr<boost::asio::steady_timer> timer;
+    StreamBacklog backlog;
+    std::optional<std::set<base::PeerId>> allow;       // of the latest listener
+    std::unique_ptr<boost::asio::steady_timer> timer;  // for the backlog's deadline
   };
 
   [[nodiscard]] bool named_somewhere(const base::PeerId& peer) const;
@@ -137,8 +136,9 @@ class ServiceBoard final : public StreamNews {
   void give_to(Listener listener, const StreamView& view);
   void refuse(const StreamView& view, proto::ServiceRefusal refusal);
   void with_bridge(const base::PeerId& peer, std::function<void(StreamBridge&)> task);
-  void start_linger(const std::string& service, Listened& listened);
-  void linger_over(const std::string& service);
+  void listener_gone(const std::string& service, Listened& listened);
+  void arm(const std::string& service, Listened& listened);
+  void on_backlog_due(const std::string& service);
   void end_unpermitted(const std::string& service);
   void untie(Stream& stream);
   void client_gone(ipc::ClientId client);

@@ -95,6 +95,10 @@ void ServiceBoard::on_stream_over(StreamNumber number, const LocalStream::Outcom
   Stream& stream = found->second;
   stream.view.outcome = outcome;
   untie(stream);
+  if (const auto listened = listened_.find(stream.view.service);
+      listened != listened_.end() && stream.view.incoming) {
+    listened->second.backlog.remove(number);
+  }
   publish(stream.view, stream.view.open ? "closed" : "refused");
   over_.push_back(number);
   const StreamView view = stream.view;
