@@ -17,14 +17,15 @@ import time
 import api
 import dial
 import file
+import forward
 import idle
 import plot
 import relay
 import transport
 from measure import Bench, harness
 
-SECTIONS = {"transport": transport.transport, "streams": transport.streams, "dial": dial.dial, "api": api.calls,
-            "messages": api.delivered, "file": file.transfer, "idle": idle.idle, "relay": relay.relay}
+SECTIONS = {"transport": transport.transport, "streams": transport.streams, "forward": forward.forward,
+            "dial": dial.dial, "api": api.calls, "messages": api.delivered, "file": file.transfer, "idle": idle.idle, "relay": relay.relay}
 
 
 def ratios(by_who):
