@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "daemon/inbox_text.hpp"
 #include "daemon/node.hpp"
 #include "daemon/rpc.hpp"
 #include "daemon/status_json.hpp"
@@ -101,10 +102,9 @@ void list_messages(Node& node, const Request& request, Responder responder) {
           answer_store_error(rows.error(), *answer);
           return;
         }
-        json messages = json::array();
-        for (const auto& row : *rows) messages.push_back(to_json(row, node.name_of(row.peer)));
         const auto next = rows->empty() ? static_cast<std::uint64_t>(after) : rows->back().cursor;
-        answer->ok({{"messages", std::move(messages)}, {"next", next}});
+        answer->ok_text(
+            inbox_text(*rows, next, [&node](const base::PeerId& id) { return node.name_of(id); }));
       });
 }
 

@@ -39,16 +39,6 @@ json candidate_or_null(const std::optional<proto::Candidate>& candidate) {
   return candidate ? json(candidate->text()) : json();
 }
 
-// JSON text must be UTF-8; a body that is not goes as base64.
-bool is_utf8(std::string_view text) {
-  try {
-    (void)json(text).dump();
-    return true;
-  } catch (const json::type_error&) {
-    return false;
-  }
-}
-
 }  // namespace
 
 json ms_or_null(const std::optional<base::Duration>& duration) {
@@ -196,26 +186,6 @@ json to_json(const store::OutboxEntry& message, const std::string& name) {
           {"size", message.size},
           {"content_type", message.content_type},
           {"reply_to", text_or_null(message.reply_to)}};
-}
-
-json to_json(const store::InboxRow& row, const std::string& name) {
-  const store::InboundMessage& message = row.message;
-  json out = {{"cursor", row.cursor},
-              {"id", message.id},
-              {"peer", row.peer.text()},
-              {"name", text_or_null(name)},
-              {"sequence", message.sequence},
-              {"sent", base::to_rfc3339(message.sent)},
-              {"received", base::to_rfc3339(row.received)},
-              {"content_type", message.content_type},
-              {"reply_to", text_or_null(message.reply_to)}};
-  const std::string_view text = base::as_text(message.data);
-  if (message.content_type.starts_with("text/") && is_utf8(text)) {
-    out["text"] = text;
-  } else {
-    out["data_base64"] = base::to_base64(message.data);
-  }
-  return out;
 }
 
 }  // namespace p2pd::daemon

@@ -31,7 +31,6 @@ namespace p2pd::daemon {
 [[nodiscard]] nlohmann::json loss_of(std::uint64_t lost, std::uint64_t sent);
 // `name`: what the peer is called here, empty when it is not known any more.
 [[nodiscard]] nlohmann::json to_json(const store::OutboxEntry& message, const std::string& name);
-[[nodiscard]] nlohmann::json to_json(const store::InboxRow& message, const std::string& name);
 
 [[nodiscard]] std::string_view to_string(peer::Presence presence);
 // Milliseconds, null for nothing.
