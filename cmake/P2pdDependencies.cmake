@@ -23,3 +23,6 @@ target_compile_definitions(p2pd_asio PUBLIC BOOST_ASIO_SEPARATE_COMPILATION BOOS
 add_library(p2pd_asio_ssl STATIC cmake/asio_ssl.cpp)
 target_link_libraries(p2pd_asio_ssl PUBLIC p2pd_asio OpenSSL::SSL OpenSSL::Crypto)
 target_compile_definitions(p2pd_asio_ssl PUBLIC BOOST_BEAST_SEPARATE_COMPILATION)
+# Boost.JSON comes as headers with Asio; its code would be another package.
+add_library(p2pd_json STATIC cmake/json.cpp)
+target_link_libraries(p2pd_json PUBLIC Boost::headers)

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "ipc/usual_call.hpp"
+
 namespace p2pd::ipc {
 namespace {
 
@@ -119,6 +121,10 @@ std::string envelope(std::string_view id, std::string_view key, std::string_view
 
 CallLine parse_calls(std::string_view line) {
   CallLine out;
+  if (std::optional<Call> usual = read_usual_call(line)) {
+    out.calls.push_back(std::move(*usual));
+    return out;
+  }
   std::string why;
   std::optional<json> value = parse_json(line, why);
   if (!value) {

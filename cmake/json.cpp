@@ -1,0 +1,2 @@
+// Boost.JSON's own code, in the one file that compiles it.
+#include <boost/json/src.hpp>
