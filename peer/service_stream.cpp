@@ -131,8 +131,9 @@ void ServiceStream::on_refused(std::uint64_t code) {
   }
   channel_.quic_.reset(id_, net::CloseCode::cancelled);
   const bool forbidden = code == static_cast<std::uint64_t>(net::CloseCode::refused);
-  if (phase_ == Phase::waiting) return end(forbidden ? StreamEnding::unsupported : StreamEnding::refused);
-  end(forbidden ? StreamEnding::not_permitted : StreamEnding::reset);
+  if (forbidden) return end(StreamEnding::not_permitted);
+  // A reset overtakes the answer, where there was one.
+  end(phase_ == Phase::waiting ? StreamEnding::refused : StreamEnding::reset);
 }
 
 void ServiceStream::on_stopped(std::uint64_t code) {
@@ -144,7 +145,8 @@ void ServiceStream::on_stopped(std::uint64_t code) {
 }
 
 void ServiceStream::on_ended() {
-  const bool whole = phase_ == Phase::open && finished_ && fin_ && !cut_;
+  // What is not wanted here may have ended either way.
+  const bool whole = phase_ == Phase::open && finished_ && (fin_ || stopped_) && !cut_;
   end(whole ? StreamEnding::finished : StreamEnding::reset);
 }
 

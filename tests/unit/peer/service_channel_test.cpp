@@ -246,6 +246,25 @@ TEST_F(ServiceChannelTest, WhoWantsNoMoreStillSaysAll) {
   EXPECT_EQ(end->over, StreamEnding::finished);
 }
 
+TEST_F(ServiceChannelTest, WhoWantsNoMoreHasFinishedThoughTheOtherEndsWordNeverComes) {
+  StreamHandler& stream = incoming();
+  const auto end = accept();
+  end->stream->stop();
+  end->stream->finish();
+  // QUIC passes nothing on that is not wanted, no end either.
+  stream.on_ended();
+  EXPECT_EQ(end->over, StreamEnding::finished);
+}
+
+TEST_F(ServiceChannelTest, AResetThatOvertakesTheAnswerSaysWhatItMeans) {
+  for (const auto& [code, ending] : {std::pair(net::CloseCode::refused, StreamEnding::not_permitted),
+                                     std::pair(net::CloseCode::cancelled, StreamEnding::refused)}) {
+    const auto end = open();
+    streams.rbegin()->second->on_refused(static_cast<std::uint64_t>(code));
+    EXPECT_EQ(end->over, ending);
+  }
+}
+
 TEST_F(ServiceChannelTest, AStoppedDirectionLeavesTheOther) {
   StreamHandler& stream = incoming();
   const auto end = accept();
