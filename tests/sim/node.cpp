@@ -43,6 +43,7 @@ void Node::start() {
   config.outbox_waiting = !disk_.outbox.empty();
   config.direct_allowed = direct_allowed;
   config.own_relays = {"ws://relay.example:80"};
+  config.services = services;
   peer_ = std::make_unique<peer::Peer>(std::move(config), static_cast<peer::PeerHost&>(*this),
                                        static_cast<peer::RelayPort&>(*this), *store_,
                                        static_cast<peer::PeerObserver&>(*this));
@@ -52,6 +53,8 @@ void Node::kill() {
   if (!running()) return;
   set_relay_online(false);
   base::log::debug("sim", "kill", {{"node", side_}});
+  ++kills_;
+  if (on_kill) on_kill();
   process_.reset();
   store_->crash();
   peer_.reset();
@@ -76,6 +79,7 @@ void Node::connect() {
 
 void Node::disconnect() {
   wanted = false;
+  ever_disconnected_ = true;
   if (running()) peer_->disconnect();
 }
 

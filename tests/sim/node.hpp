@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,6 +47,8 @@ class Node final : private peer::PeerHost, private peer::RelayPort, private peer
   [[nodiscard]] bool established() const;
   [[nodiscard]] peer::PeerStatus status() const { return peer_->status(); }
   [[nodiscard]] std::uint64_t steps() const { return steps_; }
+  [[nodiscard]] bool ever_disconnected() const { return ever_disconnected_; }
+  [[nodiscard]] std::uint64_t kills() const { return kills_; }
   [[nodiscard]] std::uint64_t messages_made() const { return made_; }
   [[nodiscard]] std::uint64_t agents_made() const { return agents_; }
   [[nodiscard]] const std::vector<std::string>& reasons() const { return reasons_; }
@@ -60,10 +63,13 @@ class Node final : private peer::PeerHost, private peer::RelayPort, private peer
   double store_full = 0;
   double store_broken = 0;
   bool wanted = false;
+  peer::ServiceHost* services = nullptr;
+  std::function<void()> on_kill;  // just before
 
- private:
   // Runs unless the process has died by then.
   void later(base::Duration delay, std::function<void()> what);
+
+ private:
   void tell_presence(peer::Presence what);
   void count_step();
 
@@ -97,6 +103,8 @@ class Node final : private peer::PeerHost, private peer::RelayPort, private peer
   Disk disk_;
   std::uint64_t made_ = 0;
   std::uint64_t agents_ = 0;
+  bool ever_disconnected_ = false;
+  std::uint64_t kills_ = 0;
   std::deque<base::Bytes> old_datagrams_;
   std::vector<std::string> reasons_;
   std::vector<peer::WhyNotDirect> whys_;

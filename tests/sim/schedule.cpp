@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/log.hpp"
+#include "tests/sim/streams.hpp"
 
 namespace p2pd::sim {
 
@@ -24,9 +26,16 @@ std::shared_ptr<const net::Identity> identity(std::size_t side) {
   return both[side];
 }
 
+constexpr double kWithStreams = 0.25;
+
 class Schedule {
  public:
-  explicit Schedule(std::uint64_t seed) : pair_(seed) {}
+  explicit Schedule(std::uint64_t seed) : pair_(seed) {
+    Random random(~seed);
+    if (random.chance(kWithStreams)) {
+      streams_.emplace(world_, pair_.a, pair_.b, random.next());
+    }
+  }
 
   std::string run();
 
@@ -46,6 +55,9 @@ class Schedule {
   void expect_delivered();
   void expect_direct();
   void expect_quiet_relay();
+  void expect_streams_over();
+  void expect_streams_to_last();
+  void expect_restart_told();
   void expect_idle();
 
   [[nodiscard]] std::string states();
@@ -56,6 +68,7 @@ class Schedule {
   World& world_ = pair_.world;
   Network& network_ = pair_.network;
   Random& random_ = pair_.world.random;
+  std::optional<Streams> streams_;
   base::Duration chaos_{};
   bool direct_possible_ = true;
   double calm_loss_ = 0;
@@ -163,6 +176,9 @@ void Schedule::plan() {
     at(random_.between(0ms, 200ms), [&node] { node.start(); });
     at(random_.between(200ms, 500ms), [&node] { node.set_relay_online(true); });
   }
+  for (std::uint64_t i = streams_ ? streams_->random.between(1, 4) : 0; i > 0; --i) {
+    at(streams_->random.between(0ms, chaos_), [this] { streams_->open(false); });
+  }
   // Long enough for ICE to fail, more than once.
   if (random_.chance(0.2)) {
     chaos_ += random_.between(8s, 30s);
@@ -262,6 +278,52 @@ void Schedule::expect_quiet_relay() {
   if (sent() != before) world_.fail("QUIC on the relay after both ends switched");
 }
 
+// Whatever became of their connection. A reader pauses for some seconds, a lossy path takes more.
+void Schedule::expect_streams_over() {
+  if (!streams_) return;
+  if (!world_.run(90s, [this] { return streams_->settled(); })) {
+    world_.fail("a stream waits for ever:" + streams_->unsettled());
+  }
+  if (const std::string wrong = streams_->wrong(); !wrong.empty()) world_.fail(wrong);
+}
+
+// Paths come and go, the connection stays, and so do its streams.
+void Schedule::expect_streams_to_last() {
+  if (!streams_) return;
+  Random& random = streams_->random;
+  for (std::uint64_t i = random.between(1, 3); i > 0; --i) {
+    at(random.between(0ms, 300ms), [this] { streams_->open(true); });
+  }
+  const base::Duration length = random.between(50ms, 4s);
+  if (random.chance(0.5)) {
+    at(random.between(0ms, 600ms), [this, length] {
+      cut(network_.direct, 0, length);
+      cut(network_.direct, 1, length);
+    });
+  } else {
+    at(random.between(0ms, 600ms), [this, length] {
+      drop_relay(pair_.a, length);
+      drop_relay(pair_.b, length);
+    });
+  }
+  world_.run(5s);
+  expect_streams_over();
+}
+
+// kill -9 of one end: the other's streams say so, and new ones open.
+void Schedule::expect_restart_told() {
+  if (!streams_ || !streams_->random.chance(0.3)) return;
+  Random& random = streams_->random;
+  for (std::uint64_t i = random.between(1, 3); i > 0; --i) streams_->open(false);
+  world_.run(random.between(0ms, 2s));
+  restart(random.chance(0.5) ? pair_.a : pair_.b, random.between(0ms, 1500ms));
+  world_.run(5s);
+  expect_connected();
+  expect_streams_over();
+  streams_->open(true);
+  expect_streams_over();
+}
+
 void Schedule::expect_idle() {
   world_.run(2s);
   const std::uint64_t before = pair_.a.steps() + pair_.b.steps();
@@ -284,8 +346,11 @@ std::string Schedule::run() {
   next(&Schedule::calm);
   next(&Schedule::expect_connected);
   next(&Schedule::expect_delivered);
+  next(&Schedule::expect_streams_over);
   next(&Schedule::expect_direct);
   next(&Schedule::expect_quiet_relay);
+  next(&Schedule::expect_streams_to_last);
+  next(&Schedule::expect_restart_told);
   next(&Schedule::expect_idle);
   return world_.failure();
 }

@@ -1,5 +1,7 @@
 // One seed's history: two nodes, a network, a few seconds of chaos (dials from both ends, kills, partitions,
-// loss, reordering, relay restarts, replays), then quiet, in which everything promised must come true.
+// loss, reordering, relay restarts, replays), then quiet, in which everything promised must come true. A
+// share has streams to services, too, which go on through paths that come and go and a restart in the quiet
+// part.
 #pragma once
 
 #include <array>
