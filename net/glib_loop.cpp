@@ -27,6 +27,10 @@ using WaitType = asio::posix::stream_descriptor::wait_type;
 
 // Rounds of callbacks in one go; then other handlers of the io_context get their turn.
 constexpr int kMaxRounds = 8;
+// libnice's timers go off up to a millisecond before the moment they are for, and are set anew, to nothing,
+// until it has come: 18 rounds for one keepalive. Where a millisecond does not matter they are given it.
+constexpr std::chrono::milliseconds kEarly{1};
+constexpr std::chrono::milliseconds kUnhurried{20};
 
 // The file behind a descriptor: its number alone may have been closed and given out again meanwhile.
 struct FileId {
@@ -209,7 +213,8 @@ void GlibLoop::State::wait(const std::shared_ptr<Watch>& watch, WaitType type) {
 // a timer at every packet would cost more than the packet.
 void GlibLoop::State::arm_timer(int timeout) {
   if (timeout < 0) return;
-  const auto deadline = base::Clock::now() + std::chrono::milliseconds(timeout);
+  const std::chrono::milliseconds due_in(timeout);
+  const auto deadline = base::Clock::now() + due_in + (due_in > kUnhurried ? kEarly : kEarly.zero());
   if (timer_deadline <= deadline) return;
   // GLib rounds up to milliseconds, so that one source's deadline seems to wander by one.
   if (timer_deadline != base::kNever && timer_deadline - deadline < std::chrono::milliseconds(1)) return;

@@ -4,5 +4,6 @@ namespace p2pd::net {
 
 SparseBuffers::SparseBuffers() = default;
 SparseBuffers::~SparseBuffers() = default;
+void forget_contents(void*) {}
 
 }  // namespace p2pd::net

@@ -24,6 +24,8 @@ constexpr std::size_t kMaxPerRound = 512;
 // The size that every path must carry; a relayed send larger than this that fails is blamed on its size, as
 // libnice does not say why.
 constexpr std::size_t kSmallestPathSize = 1200;
+// Touches the first page of libnice's buffer only.
+constexpr std::size_t kShort = 4'000;
 // A first check often comes to the other end's NAT before that has sent to our address, and is not let in.
 // libnice repeats it no sooner than after 500 ms (RFC 8445 14.3).
 constexpr std::chrono::milliseconds kKnockAgain{100};
@@ -458,6 +460,19 @@ void IceSession::tell_datagram(base::ByteView datagram, std::size_t packets) {
   nice_agent_attach_recv(agent_.get(), stream_, kComponent, loop_.context(), nullptr, nullptr);
 }
 
+// Long datagrams (of bulk, or that search for the packet size) leave memory behind all of libnice's buffer.
+// Two short Link frames one after the other are a peer that has nothing to send.
+void IceSession::spare_buffer(base::ByteView datagram, void* buffer) {
+  const bool is_short = datagram.size() <= kShort;
+  if (!is_short) buffer_used_ = true;
+  const bool quiet = is_short && proto::datagram_kind(datagram) == proto::DatagramKind::link;
+  quiet_frames_ = quiet ? quiet_frames_ + 1 : 0;
+  // On a relayed pair the datagram need not begin where the buffer does.
+  if (!buffer_used_ || quiet_frames_ < 2 || !socket_.open()) return;
+  buffer_used_ = false;
+  forget_contents(buffer);
+}
+
 void IceSession::on_dispatched() {
   if (!receiving_) {
     receiving_ = true;
@@ -514,7 +529,9 @@ void IceSession::selected_trampoline(NiceAgent*, guint, guint, NiceCandidate*, N
 
 void IceSession::receive_trampoline(NiceAgent*, guint, guint, guint size, gchar* data,
                                     gpointer self) noexcept {
-  session(self).on_received({reinterpret_cast<const std::uint8_t*>(data), size});
+  const base::ByteView datagram{reinterpret_cast<const std::uint8_t*>(data), size};
+  session(self).on_received(datagram);
+  session(self).spare_buffer(datagram, data);
 }
 
 void IceSession::closed_trampoline(GObject*, GAsyncResult*, gpointer self) noexcept {

@@ -94,6 +94,7 @@ class IceSession {
   void on_received(base::ByteView datagram);
   void receive_coalesced(base::ByteView datagrams);
   void tell_datagram(base::ByteView datagram, std::size_t packets);
+  void spare_buffer(base::ByteView datagram, void* buffer);
   void on_dispatched();
   void finish_close();
 
@@ -137,6 +138,8 @@ class IceSession {
   bool was_connected_ = false;
   bool receiving_ = true;        // the receive callback is attached
   std::size_t in_dispatch_ = 0;  // datagrams of the current round
+  bool buffer_used_ = false;     // libnice's, beyond its first page
+  unsigned quiet_frames_ = 0;    // short Link frames since anything else
   std::function<void()> closed_;
 };
 

@@ -89,6 +89,21 @@ class GlibLoopTest : public testing::Test {
   GlibLoop loop{io, [this] { ++rounds; }};
 };
 
+// As libnice does: it rounds the time that is left down to milliseconds.
+TEST_F(GlibLoopTest, DoesNotGoRoundWhileTheLastMillisecondOfATimeoutPasses) {
+  int ticks = 0;
+  const gint64 moment = g_get_monotonic_time() + 60'999;
+  std::function<void()> tick = [&] {
+    ++ticks;
+    const gint64 left = moment - g_get_monotonic_time();
+    if (left > 0) attach_timeout(static_cast<guint>(left / 1'000), tick);
+  };
+  attach_timeout(static_cast<guint>((moment - g_get_monotonic_time()) / 1'000), tick);
+  loop.schedule();
+  ASSERT_TRUE(run_until([&] { return g_get_monotonic_time() >= moment && ticks > 0; }));
+  EXPECT_EQ(ticks, 1);
+}
+
 TEST_F(GlibLoopTest, RunsWhatIsReadyOnAWatchedDescriptor) {
   const Ends ends;
   int reads = 0;
