@@ -41,9 +41,8 @@ bool has_address(bool v6, bool allow_loopback) {
 bool is_own(const Endpoint& outside, std::uint16_t port) {
   if (outside.port != port) return false;
   const auto all = local_addresses();
-  return std::any_of(all.begin(), all.end(), [&](const LocalAddress& one) {
-    return one.address.v6 == outside.v6 && one.address.address == outside.address;
-  });
+  return std::any_of(all.begin(), all.end(),
+                     [&](const LocalAddress& one) { return one.address.same_address(outside); });
 }
 
 // One family's check. The steps share the answers of the first one.

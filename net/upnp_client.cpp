@@ -76,9 +76,7 @@ bool is_plain(std::string_view text) {
 std::optional<GatewayUrl> control_url(const GatewayUrl& description, std::string_view control) {
   if (control.find("://") != std::string_view::npos) {
     auto url = GatewayUrl::parse(control);
-    const bool same = url && url->endpoint.v6 == description.endpoint.v6 &&
-                      url->endpoint.address == description.endpoint.address;
-    return same ? url : std::nullopt;
+    return url && url->endpoint.same_address(description.endpoint) ? url : std::nullopt;
   }
   return GatewayUrl::parse(fmt::format("http://{}{}{}", description.endpoint.text(),
                                        control.starts_with('/') ? "" : "/", control));

@@ -165,8 +165,7 @@ void IceControl::receive(const proto::ControlCandidate& message) {
 void IceControl::compare_with_failed(const proto::Candidate& candidate) {
   if (!failure_) return;
   const auto same = [&candidate](const proto::Candidate& one) {
-    return one.type == candidate.type && one.endpoint.v6 == candidate.endpoint.v6 &&
-           one.endpoint.address == candidate.endpoint.address;
+    return one.type == candidate.type && one.endpoint.same_address(candidate.endpoint);
   };
   if (std::ranges::any_of(failed_remote_, same)) return;
   log::debug("ice", "the peer's network is another one", {{"peer", peer_}, {"candidate", candidate.text()}});
