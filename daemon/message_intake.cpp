@@ -1,7 +1,6 @@
 #include "daemon/message_intake.hpp"
 
 #include <algorithm>
-#include <span>
 #include <utility>
 
 #include <boost/asio/post.hpp>

@@ -1,6 +1,5 @@
 #include "daemon/node.hpp"
 
-#include <algorithm>
 #include <cstdlib>
 
 #include <boost/asio/as_tuple.hpp>
@@ -32,8 +31,6 @@ using nlohmann::json;
 // Relay datagrams of all planes that may wait for the control thread.
 constexpr std::size_t kToRelays = 8192;
 constexpr auto kStopPlanes = std::chrono::seconds(3);
-// How far the times in a state may lag behind.
-constexpr auto kTimesHold = std::chrono::milliseconds(100);
 // Names that did not resolve are tried again; the network may not be up at start.
 constexpr auto kResolveAgain = std::chrono::seconds(30);
 
@@ -278,61 +275,6 @@ DataPlane& Node::plane_of(const PeerId& id) { return *planes_[std::hash<PeerId>(
 
 std::function<void(std::function<void()>)> Node::post_here() {
   return [this](std::function<void()> task) { asio::post(io_, std::move(task)); };
-}
-
-bool Node::still_holds(const Collected& collected) const {
-  if (base::Clock::now() - collected.asked > kTimesHold) return false;
-  return std::equal(planes_.begin(), planes_.end(), collected.turns.begin(), collected.turns.end(),
-                    [](const auto& plane, std::uint64_t turns) { return plane->turns() == turns; });
-}
-
-void Node::collect(std::optional<PeerId> peer, std::function<void(const PeerStatuses&)> done) {
-  if (peer) return collect_from({&plane_of(*peer)}, peer, std::move(done));
-  if (collected_ && still_holds(*collected_)) {
-    asio::post(io_, [collected = collected_, done = std::move(done)] { done(collected->statuses); });
-    return;
-  }
-  auto collected = std::make_shared<Collected>();
-  collected->asked = base::Clock::now();
-  std::vector<DataPlane*> planes;
-  for (const auto& plane : planes_) {
-    planes.push_back(plane.get());
-    // To be asked is a turn and to answer is one: with any other between, what they say may not hold.
-    collected->turns.push_back(plane->turns() + 2);
-  }
-  collect_from(planes, std::nullopt, [this, collected, done = std::move(done)](PeerStatuses statuses) {
-    collected->statuses = std::move(statuses);
-    collected_ = collected;
-    done(collected->statuses);
-  });
-}
-
-void Node::collect_from(const std::vector<DataPlane*>& planes, std::optional<PeerId> peer,
-                        std::function<void(PeerStatuses)> done) {
-  // Counted down on the control thread only.
-  struct Gathering {
-    PeerStatuses statuses;
-    std::size_t missing = 0;
-    std::function<void(PeerStatuses)> done;
-  };
-  auto gathering = std::make_shared<Gathering>();
-  gathering->done = std::move(done);
-  gathering->missing = planes.size();
-  for (DataPlane* plane : planes) {
-    plane->post([this, peer, gathering](DataPlane& here) {
-      PeerStatuses found;
-      here.for_each([&](const PeerId& id, PeerNode& node) {
-        if (!peer || id == *peer) found.emplace_back(id, node.peer().status());
-      });
-      asio::post(io_, [gathering, found = std::move(found)]() mutable {
-        std::move(found.begin(), found.end(), std::back_inserter(gathering->statuses));
-        if (--gathering->missing > 0) return;
-        std::sort(gathering->statuses.begin(), gathering->statuses.end(),
-                  [](const auto& a, const auto& b) { return a.first < b.first; });
-        gathering->done(std::move(gathering->statuses));
-      });
-    });
-  }
 }
 
 void Node::with_peer(const PeerId& id, std::function<void(PeerNode&)> task) {
