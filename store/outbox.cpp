@@ -1,6 +1,6 @@
 #include <algorithm>
 #include <limits>
-#include <span>
+#include <vector>
 
 #include "store/parts.hpp"
 
@@ -65,7 +65,7 @@ bool is_of_one(const base::Error& error) {
 }
 
 Result<std::vector<Result<OutboxRef>>> append(Session& session, const PeerId& peer,
-                                              std::span<const OutboxRow> messages) {
+                                              const std::vector<OutboxRow>& messages) {
   if (auto space = session.require_space(); !space) return space.error();
   auto mailbox = read_mailbox(session, peer);
   if (!mailbox) return mailbox.error();
@@ -184,16 +184,6 @@ void Store::append_outbox(base::PeerId peer, std::vector<OutboxRow> messages, Po
   call<std::vector<Result<OutboxRef>>>(
       parts_->writer, JobKind::durable, size, std::move(post), std::move(done),
       [peer, messages = std::move(messages)](Session& session) { return append(session, peer, messages); });
-}
-
-void Store::append_outbox(base::PeerId peer, OutboxRow message, Post post, Done<OutboxRef> done) {
-  const std::size_t size = message.data.size() + message.content_type.size();
-  call<OutboxRef>(parts_->writer, JobKind::durable, size, std::move(post), std::move(done),
-                  [peer, message = std::move(message)](Session& session) -> Result<OutboxRef> {
-                    auto stored = append(session, peer, std::span(&message, 1));
-                    if (!stored) return stored.error();
-                    return std::move(stored->front());
-                  });
 }
 
 void Store::load_outbox(base::PeerId peer, std::uint64_t after, std::size_t limit, std::size_t max_bytes,

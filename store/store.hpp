@@ -143,7 +143,6 @@ class Store {
   // alone; its errors: quota, already_exists (the ID). Errors of all: not_found (no such peer), disk_full.
   void append_outbox(base::PeerId peer, std::vector<OutboxRow> messages, Post post,
                      Done<std::vector<base::Result<OutboxRef>>> done);
-  void append_outbox(base::PeerId peer, OutboxRow message, Post post, Done<OutboxRef> done);
   // Messages with a sequence above `after`, in order, at most `limit`, and no further one once `max_bytes`
   // are reached.
   void load_outbox(base::PeerId peer, std::uint64_t after, std::size_t limit, std::size_t max_bytes,

@@ -76,6 +76,15 @@ inline InboundMessage inbound(std::uint64_t sequence, std::size_t size = 5) {
 
 inline bool is(const base::Error& error, StoreError code) { return error.code == make_error_code(code); }
 
+// One message by the call that takes many.
+inline void append_one(Store& store, const base::PeerId& peer, const OutboxRow& row, Post post,
+                       Done<OutboxRef> done) {
+  using Stored = base::Result<std::vector<base::Result<OutboxRef>>>;
+  store.append_outbox(peer, {row}, std::move(post), [done = std::move(done)](const Stored& stored) {
+    done(stored ? stored->at(0) : stored.error());
+  });
+}
+
 // Opens in a folder of the test's own and repeats calls synchronously.
 class StoreTest : public testing::Test {
  protected:
@@ -103,7 +112,7 @@ class StoreTest : public testing::Test {
     return wait<std::vector<PeerRow>>([&](auto done) { store_->load_peers({}, done); }).value();
   }
   base::Result<OutboxRef> append(int peer, const OutboxRow& row) {
-    return wait<OutboxRef>([&](auto done) { store_->append_outbox(peer_id(peer), row, {}, done); });
+    return wait<OutboxRef>([&](auto done) { append_one(*store_, peer_id(peer), row, {}, done); });
   }
   base::Result<std::vector<base::Result<OutboxRef>>> append(int peer, const std::vector<OutboxRow>& rows) {
     return wait<std::vector<base::Result<OutboxRef>>>(

@@ -72,7 +72,7 @@ TEST_F(StoreWriter, WhatWaitsSharesOneCommitWhoeverAsked) {
     for (std::uint64_t t = 0; t < kThreads; ++t) {
       threads.emplace_back([&, t] {
         for (std::uint64_t i = 0; i < kEach; ++i) {
-          store_->append_outbox(peer_id(1), outbox_row(t * kEach + i), {}, [&](const auto& result) {
+          append_one(*store_, peer_id(1), outbox_row(t * kEach + i), {}, [&](const auto& result) {
             if (result) ++stored;
             completed.count_down();
           });
@@ -100,13 +100,13 @@ TEST_F(StoreWriter, AFailingCallTakesNoOtherWithIt) {
     const Hold hold(*store_);
     PeerRow row = peer_row(2);
     row.name = "peer1";
-    store_->append_outbox(peer_id(1), outbox_row(2), {}, first.done());
-    store_->append_outbox(peer_id(1), outbox_row(1), {}, repeated.done());
+    append_one(*store_, peer_id(1), outbox_row(2), {}, first.done());
+    append_one(*store_, peer_id(1), outbox_row(1), {}, repeated.done());
     store_->upsert_peer(row, {}, taken.done());
     // Fails after its first row was inserted.
     store_->commit_inbox(peer_id(1), 1, {inbound(1), inbound(0)}, {}, bad_sequence.done());
     store_->commit_inbox(peer_id(1), 2, {inbound(1)}, {}, good_sequence.done());
-    store_->append_outbox(peer_id(1), outbox_row(3), {}, last.done());
+    append_one(*store_, peer_id(1), outbox_row(3), {}, last.done());
   }
   EXPECT_EQ(first.future.get()->sequence, 2U);
   EXPECT_TRUE(is(repeated.future.get().error(), StoreError::already_exists));
@@ -122,19 +122,22 @@ TEST_F(StoreWriter, AFailingCallTakesNoOtherWithIt) {
 TEST_F(StoreWriter, AFailingCommitFailsEveryWriteOfItAndNoRead) {
   open_with_peer(options());
   ASSERT_TRUE(append(1, outbox_row(1)));
-  Pending<OutboxRef> first, repeated, last;
+  Pending<OutboxRef> first, last;
+  Pending<void> taken;
   Pending<std::vector<OutboxRow>> read;
   {
     Hold hold(*store_);
-    store_->append_outbox(peer_id(1), outbox_row(2), {}, first.done());
+    append_one(*store_, peer_id(1), outbox_row(2), {}, first.done());
     store_->load_outbox(peer_id(1), 0, 10, 1000, {}, read.done());
-    store_->append_outbox(peer_id(1), outbox_row(1), {}, repeated.done());
-    store_->append_outbox(peer_id(1), outbox_row(3), {}, last.done());
+    PeerRow row = peer_row(2);
+    row.name = "peer1";
+    store_->upsert_peer(row, {}, taken.done());
+    append_one(*store_, peer_id(1), outbox_row(3), {}, last.done());
     faults().sync_error = SQLITE_IOERR_FSYNC;
   }
   EXPECT_TRUE(is(first.future.get().error(), StoreError::io));
   EXPECT_TRUE(is(last.future.get().error(), StoreError::io));
-  EXPECT_TRUE(is(repeated.future.get().error(), StoreError::already_exists));
+  EXPECT_TRUE(is(taken.future.get().error(), StoreError::name_taken));
   // Not what the lost transaction had written.
   EXPECT_EQ(read.future.get()->size(), 1U);
   faults().sync_error = SQLITE_OK;
@@ -152,9 +155,9 @@ TEST_F(StoreWriter, ACallThatLosesTheTransactionIsLeftOutAndTheOthersAreRepeated
   Pending<InboxCommit> culprit;
   {
     const Hold hold(*store_);
-    store_->append_outbox(peer_id(1), outbox_row(1), {}, before.done());
+    append_one(*store_, peer_id(1), outbox_row(1), {}, before.done());
     store_->commit_inbox(peer_id(1), 1, large, {}, culprit.done());
-    store_->append_outbox(peer_id(1), outbox_row(2), {}, after.done());
+    append_one(*store_, peer_id(1), outbox_row(2), {}, after.done());
     faults().failures = 1;
     faults().write_error = SQLITE_FULL;
   }
@@ -172,9 +175,8 @@ TEST_F(StoreWriter, TheQueueIsBoundedByCalls) {
   Pending<OutboxRef> fits[3], refused;
   {
     const Hold hold(*store_);
-    for (std::uint64_t i = 0; i < 3; ++i)
-      store_->append_outbox(peer_id(1), outbox_row(i), {}, fits[i].done());
-    store_->append_outbox(peer_id(1), outbox_row(9), {}, refused.done());
+    for (std::uint64_t i = 0; i < 3; ++i) append_one(*store_, peer_id(1), outbox_row(i), {}, fits[i].done());
+    append_one(*store_, peer_id(1), outbox_row(9), {}, refused.done());
     EXPECT_TRUE(is(refused.future.get().error(), StoreError::overloaded));
   }
   for (auto& pending : fits) EXPECT_TRUE(pending.future.get());
@@ -189,8 +191,8 @@ TEST_F(StoreWriter, TheQueueIsBoundedByBytesButTakesAnythingWhenEmpty) {
   Pending<OutboxRef> fits, refused;
   {
     const Hold hold(*store_);
-    store_->append_outbox(peer_id(1), outbox_row(2, 90'000), {}, fits.done());
-    store_->append_outbox(peer_id(1), outbox_row(3, 90'000), {}, refused.done());
+    append_one(*store_, peer_id(1), outbox_row(2, 90'000), {}, fits.done());
+    append_one(*store_, peer_id(1), outbox_row(3, 90'000), {}, refused.done());
     EXPECT_TRUE(is(refused.future.get().error(), StoreError::overloaded));
   }
   EXPECT_TRUE(fits.future.get());
@@ -286,7 +288,7 @@ TEST_F(StoreWriter, StopWritesWhatWaits) {
   {
     const Hold hold(*store_);
     store_->begin_attempt(attempt);
-    store_->append_outbox(peer_id(1), outbox_row(1), {}, message.done());
+    append_one(*store_, peer_id(1), outbox_row(1), {}, message.done());
     store_->finish_attempt(1, "closed", "", at(1));
   }
   store_->stop();
@@ -327,8 +329,8 @@ TEST_F(StoreWriter, CompletionsGoThroughPostInOrder) {
   };
   std::vector<std::uint64_t> order;
   for (std::uint64_t i = 1; i <= 20; ++i) {
-    store_->append_outbox(peer_id(1), outbox_row(i), post,
-                          [&](const auto& result) { order.push_back(result->sequence); });
+    append_one(*store_, peer_id(1), outbox_row(i), post,
+               [&](const auto& result) { order.push_back(result->sequence); });
   }
   store_->stop();
   EXPECT_TRUE(order.empty());
@@ -357,7 +359,7 @@ TEST_F(StoreWriter, EveryCallOfManyThreadsCompletesOnceWhileItIsStopped) {
         const std::uint64_t number = t * kEach + i + 1;
         switch (i % 4) {
           case 0:
-            store_->append_outbox(peer_id(1), outbox_row(number), {}, [&](const auto& result) {
+            append_one(*store_, peer_id(1), outbox_row(number), {}, [&](const auto& result) {
               ++completed;
               if (result) ++stored;
             });
