@@ -152,12 +152,9 @@ void StreamBridge::open(StreamNumber stream, peer::Peer* peer, const std::string
   if (peer == nullptr || stopped_) {
     return local->on_over(stopped_ ? StreamEnding::stopping : StreamEnding::removed);
   }
-  start_timer(stream, timeout, [peer, weak = std::weak_ptr(local)] {
-    const auto late = weak.lock();
-    if (!late || !late->opening()) return;
-    // While it waits for a connection, the peer is there.
-    if (late->waiting()) static_cast<void>(peer->abandon_service(*late));
-    late->end(StreamEnding::timed_out, net::CloseCode::cancelled);
+  streams_.at(stream).asked = peer;
+  start_timer(stream, timeout, [this, stream] {
+    if (streams_.at(stream).local->opening()) end(stream, StreamEnding::timed_out);
   });
   peer->open_service(service, local);
 }
@@ -174,6 +171,10 @@ void StreamBridge::end(StreamNumber stream, StreamEnding ending) {
   if (found == streams_.end()) return;
   const std::shared_ptr<LocalStream> local = found->second.local;
   if (found->second.answer) return refuse(stream, ServiceRefusal::not_permitted);
+  // While it waits for a connection, the peer is there.
+  if (found->second.asked != nullptr && local->waiting()) {
+    static_cast<void>(found->second.asked->abandon_service(*local));
+  }
   const auto code =
       ending == StreamEnding::not_permitted ? net::CloseCode::refused : net::CloseCode::cancelled;
   local->end(ending, code);

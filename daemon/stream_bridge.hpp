@@ -63,6 +63,7 @@ class StreamBridge final : public peer::ServiceHost {
   struct Entry {
     std::shared_ptr<LocalStream> local;
     Answer answer;                                     // of the peer's, until it is given
+    peer::Peer* asked = nullptr;                       // that keeps it while it waits for a connection
     std::unique_ptr<boost::asio::steady_timer> timer;  // until it is open
     std::shared_ptr<Connecting> connecting;
   };

@@ -239,6 +239,25 @@ class Streams(LabCase):
         self.assertEqual(api.rest(), b"")
         self.assertEqual(alice.peer("bob")["name"], "bob")
 
+    def test_a_stream_that_is_given_up_while_it_waits_is_never_opened(self):
+        alice, bob, _ = self.pair()
+        server = Server(self, bob.host)
+        bob.ctl("expose", "echo", server.target, "--allow", "alice")
+        bob.stop()
+        harness.until(lambda: alice.peer("bob")["state"] != "established", "the end of the connection")
+        events = Api(self, alice)
+        events.call("events.subscribe", topics=["service"])
+        gone = Api(self, alice)
+        gone.ask("stream.open", peer="bob", service="echo", timeout_ms=60_000)
+        gone.close()
+        while (event := events.answer()["params"])["type"] != "refused":
+            pass
+        self.assertEqual(event["reason"], "cancelled")
+        bob.start()
+        # What waits is opened in its order.
+        self.assertEqual(alice.ctl("nc", "bob", "echo", text_input=b"x").stdout, b"x")
+        self.assertEqual(len(server.clients), 1)
+
     def test_a_stopped_reader_stops_its_writer_and_nobody_else(self):
         alice, bob, _ = self.pair()
         stopped = threading.Event()
