@@ -26,10 +26,7 @@ constexpr std::size_t kMaxPerRound = 512;
 constexpr std::size_t kSmallestPathSize = 1200;
 // Touches the first page of libnice's buffer only.
 constexpr std::size_t kShort = 4'000;
-// A first check often comes to the other end's NAT before that has sent to our address, and is not let in.
-// libnice repeats it no sooner than after 500 ms (RFC 8445 14.3).
-constexpr std::chrono::milliseconds kKnockAgain{100};
-constexpr std::size_t kMaxKnocks = 2;  // libnice takes 25 remote candidates in all
+constexpr std::size_t kMaxRechecked = 2;  // addresses, four times each: libnice takes 25 remote candidates
 
 IceSession& session(gpointer self) { return *static_cast<IceSession*>(self); }
 
@@ -64,7 +61,7 @@ IceSession::IceSession(boost::asio::io_context& io, const IceConfig& config, std
       generation_(generation),
       owner_(owner),
       loop_(io, [this] { on_dispatched(); }),
-      knock_(io),
+      rechecks_(io, [this] { check_again(); }),
       // Without CONSENT_FRESHNESS: four wake-ups in five seconds for what the Link's probes prove already.
       agent_(nice_agent_new_full(loop_.context(), NICE_COMPATIBILITY_RFC5245, NICE_AGENT_OPTION_ICE_TRICKLE)),
       remote_(effective_policy(config)) {
@@ -110,8 +107,7 @@ void IceSession::add_local_addresses() {
   std::vector<LocalAddress> locals = local_addresses();
   // libnice gathers, asks STUN and tells in the order in which they are added.
   std::ranges::stable_partition(locals, [this](const LocalAddress& local) {
-    return config_.worked_before && local.address.v6 == config_.worked_before->v6 &&
-           local.address.address == config_.worked_before->address;
+    return config_.worked_before && local.address.same_address(*config_.worked_before);
   });
   for (const LocalAddress& local : locals) {
     const std::string_view refusal = local.link_local                            ? "link-local"
@@ -162,6 +158,7 @@ void IceSession::enlarge_buffers() {
 }
 
 void IceSession::gather() {
+  rechecks_.gathering();
   add_local_addresses();
   add_servers();
   // Without a local address libnice would look for some itself, loopback policy or not.
@@ -213,21 +210,13 @@ void IceSession::hand_over(const proto::Candidate& candidate) {
   base::log::debug(
       "ice", added == 1 ? "remote candidate accepted" : "remote candidate not taken by libnice",
       {{"peer", config_.log_name}, {"generation", generation_}, {"candidate", candidate.text()}});
-  if (candidate.type == proto::CandidateType::srflx) knock_later();
-}
-
-void IceSession::knock_later() {
-  if (knocking_) return;
-  knocking_ = true;
-  knock_.expires_after(kKnockAgain);
-  knock_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
-    if (!error && !alive.expired() && state_ == State::checking) knock_again();
-  });
+  if (candidate.type == proto::CandidateType::srflx) rechecks_.theirs_known();
 }
 
 // The same addresses under another type are new pairs to libnice, which it checks at once.
-void IceSession::knock_again() {
-  std::size_t knocks = 0;
+void IceSession::check_again() {
+  if (state_ != State::checking) return;
+  std::size_t rechecked = 0;
   for (const proto::Candidate& candidate : remote_.accepted()) {
     if (candidate.type != proto::CandidateType::srflx || candidate.priority < 2) continue;
     proto::Candidate again = candidate;
@@ -235,7 +224,7 @@ void IceSession::knock_again() {
     again.related.reset();
     --again.priority;
     hand_over(again);
-    if (++knocks == kMaxKnocks) break;
+    if (++rechecked == kMaxRechecked) break;
   }
   loop_.schedule();
 }
@@ -358,6 +347,7 @@ void IceSession::offer(const proto::Candidate& candidate) {
                     {"reason", proto::to_string(refusal)}});
   if (!offered) return;
   (candidate.endpoint.v6 ? has_local_v6_ : has_local_v4_) = true;
+  if (candidate.type == proto::CandidateType::srflx) rechecks_.ours_known();
   owner_.on_session_event(*this, candidate);
 }
 
@@ -398,6 +388,7 @@ void IceSession::finish_gathering() {
       std::any_of(mapped_.begin(), mapped_.end(), [](const Mapped& one) { return !one.answered; });
   if (gathering_done_ || waiting || !nice_gathering_done_) return;
   gathering_done_ = true;
+  rechecks_.ours_known();
   owner_.on_session_event(*this, IceGatheringDone{});
   judge_progress();
 }
@@ -487,7 +478,7 @@ void IceSession::close(std::function<void()> done) {
   P2PD_ASSERT(state_ != State::closing);
   state_ = State::closing;
   closed_ = std::move(done);
-  knock_.cancel();
+  rechecks_.stop();
   socket_.reset();
   for (const Mapped& mapped : mapped_) config_.mappings->remove(mapped.id);
   g_signal_handlers_disconnect_by_data(agent_.get(), this);

@@ -15,12 +15,12 @@
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "net/glib_loop.hpp"
 #include "net/ice.hpp"
 #include "net/ice_agent.hpp"
 #include "net/ice_nice.hpp"
+#include "net/ice_rechecks.hpp"
 #include "net/ice_socket.hpp"
 
 namespace p2pd::net {
@@ -77,8 +77,7 @@ class IceSession {
   void add_servers();
   void enlarge_buffers();
   void hand_over(const proto::Candidate& candidate);
-  void knock_later();
-  void knock_again();
+  void check_again();
   [[nodiscard]] proto::Candidate as_offered(const proto::Candidate& remote) const;
   void use_selected_pair();
   void fail(IceFailure failure);
@@ -115,8 +114,7 @@ class IceSession {
   const std::uint32_t generation_;
   IceSessionOwner& owner_;
   GlibLoop loop_;
-  boost::asio::steady_timer knock_;
-  bool knocking_ = false;
+  IceRechecks rechecks_;
   std::unique_ptr<NiceAgent, ObjectUnref> agent_;
   guint stream_ = 0;
 

@@ -16,6 +16,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -32,6 +33,8 @@ using std::chrono::nanoseconds;
 
 // What a line of its rate holds back at most; more is dropped, as a router's full queue does.
 constexpr std::size_t kMaxQueued = 4'096;
+
+constexpr std::chrono::microseconds kMostLate{500};
 
 class Wire {
  public:
@@ -58,7 +61,11 @@ class Wire {
   std::optional<nanoseconds> give(Tun& tun) {
     while (!queue_.empty()) {
       const auto wait = queue_.front().due - Clock::now();
-      if (wait > nanoseconds::zero()) return wait;
+      if (wait > wakes_late_by_) {
+        waited_ = true;
+        return wait - wakes_late_by_;
+      }
+      if (std::exchange(waited_, false)) learn(-wait);
       tun.write(queue_.front().bytes);
       queue_.pop_front();
     }
@@ -66,6 +73,12 @@ class Wire {
   }
 
  private:
+  // How much too late the packet waited for goes, on average. Else each line would be longer than set by what
+  // the system takes to wake this process.
+  void learn(nanoseconds late) {
+    wakes_late_by_ = std::clamp(wakes_late_by_ + late / 8, nanoseconds{0}, nanoseconds{kMostLate});
+  }
+
   struct Waiting {
     Clock::time_point due;
     std::vector<std::uint8_t> bytes;
@@ -76,6 +89,8 @@ class Wire {
   double rate_kbit_ = 0;
   Clock::time_point free_at_{};
   std::deque<Waiting> queue_;
+  nanoseconds wakes_late_by_{};
+  bool waited_ = false;         // for the one at the front
   std::minstd_rand random_{1};  // always the same losses, packet for packet
 };
 
