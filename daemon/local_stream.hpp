@@ -53,6 +53,7 @@ class LocalStream final : public peer::StreamEnd, public std::enable_shared_from
 
   void on_begun(peer::ByteStream& stream) override { stream_ = &stream; }
   void on_open() override;
+  void on_again() override { stream_ = nullptr; }
   void on_data(base::ByteView data, bool fin) override;
   void on_room() override { schedule_read(); }
   void on_stopped() override;

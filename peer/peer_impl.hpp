@@ -119,6 +119,7 @@ class Peer::Impl final : private SessionHost {
   void on_file_failed(const proto::TransferId& id, proto::FileWithdrawal reason) override;
 
   // peer_services.cpp
+  void on_service_again(const std::string& service, const std::shared_ptr<StreamEnd>& end) override;
   void start_services();
   void fail_services(StreamEnding ending);
 

@@ -15,6 +15,14 @@ void Peer::Impl::open_service(const std::string& service, std::shared_ptr<Stream
   again_ = true;
 }
 
+// Those were asked before any that waits now. A session that is replaced tells this while the other is
+// adopted, or before it is lost here, which looks at the demand.
+void Peer::Impl::on_service_again(const std::string& service, const std::shared_ptr<StreamEnd>& end) {
+  if (shut_down_) return end->on_over(StreamEnding::stopping);
+  opens_.push_back({service, end});
+  again_ = true;
+}
+
 bool Peer::Impl::abandon_service(const StreamEnd& end) {
   return std::erase_if(opens_, [&](const ServiceOpen& open) { return open.end.get() == &end; }) > 0;
 }

@@ -74,7 +74,7 @@ void ServiceChannel::open(const std::string& service, const std::shared_ptr<Stre
     const bool full = id.error().code == net::make_error_code(net::QuicError::stream_limit);
     return end->on_over(full ? StreamEnding::busy : ending_);
   }
-  auto stream = std::make_unique<ServiceStream>(*this, *id, end);
+  auto stream = std::make_unique<ServiceStream>(*this, *id, end, service);
   ByteStream& begun = *stream;
   quic_.write(*id, base::ByteWriter()
                        .u8(static_cast<std::uint8_t>(proto::StreamKind::service))

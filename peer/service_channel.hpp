@@ -1,6 +1,7 @@
 // Streams to services over one connection (docs/protocol.md, "Service streams"), in both directions:
 //
 //   opened here   waiting for the answer --accepted--> open --FIN both ways--> over
+//                        +--another connection replaces this one--> to be opened on that
 //   by the peer   naming --> asking the host --accepted--> open
 //                 any --reset, refusal, end of the connection--> over
 //
@@ -34,6 +35,8 @@ class ServiceSink {
   virtual void enter_service() = 0;
   virtual void leave_service() = 0;
   virtual void own_stream(net::StreamId id, std::unique_ptr<StreamHandler> handler) = 0;
+  // To be opened on the connection that replaced this one.
+  virtual void open_again(const std::string& service, const std::shared_ptr<StreamEnd>& end) = 0;
 
  protected:
   ~ServiceSink() = default;
@@ -82,8 +85,9 @@ class ServiceChannel {
 
 class ServiceStream final : public StreamHandler, public ByteStream {
  public:
-  // Opened here: `end`. By the peer: null.
-  ServiceStream(ServiceChannel& channel, net::StreamId id, std::shared_ptr<StreamEnd> end);
+  // Opened here: `end` and what for. By the peer: null.
+  ServiceStream(ServiceChannel& channel, net::StreamId id, std::shared_ptr<StreamEnd> end,
+                std::string service = {});
   ~ServiceStream() override;
 
   [[nodiscard]] bool on_data(base::ByteView data, bool fin) override;
@@ -115,6 +119,7 @@ class ServiceStream final : public StreamHandler, public ByteStream {
   const net::StreamId id_;
   const bool incoming_;
   std::shared_ptr<StreamEnd> end_;
+  const std::string service_;
   Phase phase_;
   proto::ServiceOpenReader name_;
   base::Bytes held_;  // came before the host had decided

@@ -66,6 +66,9 @@ class StreamEnd {
   // Only for streams opened here: the peer was asked; it has accepted. Nothing can be written in between.
   virtual void on_begun(ByteStream& stream) = 0;
   virtual void on_open() = 0;
+  // Instead of the answer: the connection was replaced before it came. The peer is asked again on the next
+  // one, as if this were new.
+  virtual void on_again() = 0;
   virtual void on_data(base::ByteView data, bool fin) = 0;
   virtual void on_room() = 0;
   // The other end reads no more.

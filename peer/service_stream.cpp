@@ -17,18 +17,26 @@ class ServiceStream::Turn {
   ServiceSink& sink_;
 };
 
-ServiceStream::ServiceStream(ServiceChannel& channel, net::StreamId id, std::shared_ptr<StreamEnd> end)
+ServiceStream::ServiceStream(ServiceChannel& channel, net::StreamId id, std::shared_ptr<StreamEnd> end,
+                             std::string service)
     : channel_(channel),
       id_(id),
       incoming_(end == nullptr),
       end_(std::move(end)),
+      service_(std::move(service)),
       phase_(incoming_ ? Phase::naming : Phase::waiting) {
   channel_.count(incoming_, 1);
   channel_.streams_.emplace(id_, this);
 }
 
-// With the connection, where it was not over before.
+// With the connection, where it was not over before. One that has no answer yet has carried nothing: it may
+// begin once more, which costs the service there one useless connection at most.
 ServiceStream::~ServiceStream() {
+  if (phase_ == Phase::waiting && channel_.ending_ == StreamEnding::peer_restarted) {
+    phase_ = Phase::over;
+    end_->on_again();
+    channel_.sink_.open_again(service_, end_);
+  }
   end(channel_.ending_);
   channel_.count(incoming_, -1);
   channel_.streams_.erase(id_);

@@ -62,6 +62,8 @@ class SessionHost {
   virtual void on_session_path(Session& session, PathKind from, PathKind to, std::string_view reason) = 0;
   virtual void on_session_pong(std::uint64_t id) = 0;
   virtual void on_outbox_empty() = 0;
+  // A stream to a service of the peer that is to be opened on the connection that replaced this one.
+  virtual void on_service_again(const std::string& service, const std::shared_ptr<StreamEnd>& end) = 0;
   // Outcomes of outgoing files (file_channel.hpp).
   virtual void on_file_delivered(const proto::TransferId& id, const std::string& name) = 0;
   virtual void on_file_refused(const proto::TransferId& id, proto::FileRefusal reason) = 0;
@@ -234,6 +236,9 @@ class Session final : private net::QuicEvents,
   void own_stream(net::StreamId id, std::unique_ptr<StreamHandler> handler) override;
   void enter_service() override { host_.enter(); }
   void leave_service() override { host_.leave(); }
+  void open_again(const std::string& service, const std::shared_ptr<StreamEnd>& end) override {
+    host_.on_service_again(service, end);
+  }
   void drop_stream(net::StreamId id) override { streams_.erase(id); }
 
   // session_paths.cpp: Link and ICE

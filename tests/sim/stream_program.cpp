@@ -66,6 +66,12 @@ void StreamProgram::on_open() {
   if (plan_.gives_up) later(*plan_.gives_up, &StreamProgram::give_up);
 }
 
+void StreamProgram::on_again() {
+  if (dead_) return;
+  if (opened_ || over_) return fail("begun again, but it was open");
+  stream_ = nullptr;
+}
+
 // --- saying ---
 
 void StreamProgram::on_room() {
@@ -178,10 +184,10 @@ std::string StreamProgram::wrong_ending(std::optional<proto::ServiceRefusal> ref
     case StreamEnding::disconnected:
       return node_.ever_disconnected() || other.node_.ever_disconnected() ? "" : bad("nobody disconnected");
     case StreamEnding::peer_restarted:
-      // A connection is replaced where its other end died or gave it up, of which word may be late; one on
-      // which nothing has opened yet also where both ends dialled at once.
-      if (opened_ && other.node_.kills() == 0 && !other.node_.ever_disconnected() &&
-          !other.lost_connection()) {
+      if (!opened_) return bad("not begun again");
+      // A connection is replaced where its other end died or gave it up, of which word may be late.
+      if (other.node_.kills() == 0 && !other.node_.ever_disconnected() && !other.lost_connection() &&
+          !other.gave_up_ && other.over_ != StreamEnding::finished) {
         return bad("nobody restarted");
       }
       [[fallthrough]];

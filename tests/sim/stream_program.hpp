@@ -41,14 +41,17 @@ class StreamProgram final : public peer::StreamEnd, public std::enable_shared_fr
   // It is open no more, or never was.
   [[nodiscard]] bool settled() const { return dead_ || over_ || gave_up_; }
   [[nodiscard]] bool opened() const { return opened_; }
-  [[nodiscard]] bool dead() const { return dead_; }
+  [[nodiscard]] bool over() const { return over_.has_value(); }
   // What is wrong with how it ended, given the other end and what the host said; empty: nothing.
   [[nodiscard]] std::string wrong_ending(std::optional<proto::ServiceRefusal> refusal,
                                          bool connection_lasts) const;
+  // It was told that the connection below it is over.
+  [[nodiscard]] bool lost_connection() const;
   [[nodiscard]] std::string text() const;
 
   void on_begun(peer::ByteStream& stream) override { stream_ = &stream; }
   void on_open() override;
+  void on_again() override;
   void on_data(base::ByteView data, bool fin) override;
   void on_room() override;
   void on_stopped() override;
@@ -58,7 +61,6 @@ class StreamProgram final : public peer::StreamEnd, public std::enable_shared_fr
   void later(base::Duration delay, void (StreamProgram::*what)());
   void fail(const std::string& what) { world_.fail(what + ":" + text()); }
   [[nodiscard]] base::ByteView bytes_at(std::uint64_t at) const;
-  [[nodiscard]] bool lost_connection() const;
   void hear(base::ByteView data);
   void speak();
   void take();

@@ -49,9 +49,9 @@ void Streams::open(bool connection_lasts) {
   const std::size_t number = talks_.size();
   Talk talk;
   talk.opener = std::make_shared<StreamProgram>(world_, from, 2 * number, plan());
-  talk.answerer = std::make_shared<StreamProgram>(world_, to, 2 * number + 1, plan());
-  talk.opener->meet(*talk.answerer);
-  talk.answerer->meet(*talk.opener);
+  talk.answerers.push_back(std::make_shared<StreamProgram>(world_, to, 2 * number + 1, plan()));
+  talk.opener->meet(*talk.answerers[0]);
+  talk.answerers[0]->meet(*talk.opener);
   if (random.chance(0.08)) talk.refusal = static_cast<ServiceRefusal>(random.between(1, 4));
   talk.connection_lasts = connection_lasts;
   if (!from.running()) return;
@@ -64,10 +64,19 @@ void Streams::Host::opened(const base::PeerId&, const std::string& service, Answ
   if (number >= streams_.talks_.size() || service != fmt::format("talk-{}", number)) {
     return streams_.world_.fail("a stream to an unknown service: " + service);
   }
-  const Talk& talk = streams_.talks_[number];
-  if (&talk.answerer->node() != &node_) return streams_.world_.fail("a stream came back to its opener");
+  Talk& talk = streams_.talks_[number];
+  if (&talk.opener->node() == &node_) return streams_.world_.fail("a stream came back to its opener");
+  if (std::exchange(talk.asked, true)) {
+    // Its connection was replaced before the answer came.
+    if (talk.opener->opened())
+      return streams_.world_.fail("an open stream was asked for again:" + talk.text());
+    auto next = std::make_shared<StreamProgram>(streams_.world_, node_, 2 * number + 1, streams_.plan());
+    next->meet(*talk.opener);
+    talk.opener->meet(*next);
+    talk.answerers.push_back(std::move(next));
+  }
   const base::Duration delay = streams_.random.between(0ms, 50ms);
-  node_.later(delay, [answer = std::move(answer), program = talk.answerer, refusal = talk.refusal] {
+  node_.later(delay, [answer = std::move(answer), program = talk.answerers.back(), refusal = talk.refusal] {
     if (refusal) {
       static_cast<void>(answer(*refusal));
     } else {
@@ -78,14 +87,39 @@ void Streams::Host::opened(const base::PeerId&, const std::string& service, Answ
 
 void Streams::on_kill(const Node& node) {
   for (const Talk& talk : talks_) {
-    for (const auto& program : {talk.opener, talk.answerer}) {
-      if (&program->node() == &node && (program == talk.opener || program->opened())) program->die();
+    if (&talk.opener->node() == &node) {
+      talk.opener->die();
+      continue;
+    }
+    for (const auto& answerer : talk.answerers) {
+      if (answerer->opened()) answerer->die();
     }
   }
 }
 
 bool Streams::Talk::settled() const {
-  return opener->settled() && (answerer->settled() || !answerer->opened());
+  return opener->settled() && std::all_of(answerers.begin(), answerers.end(), [](const auto& answerer) {
+           return answerer->settled() || !answerer->opened();
+         });
+}
+
+std::string Streams::Talk::wrong() const {
+  std::string wrong = opener->wrong_ending(refusal, connection_lasts);
+  for (const auto& answerer : answerers) {
+    if (!wrong.empty()) break;
+    if (answerer == answerers.back()) {
+      wrong = answerer->wrong_ending(refusal, connection_lasts);
+    } else if (answerer->over() && !answerer->lost_connection()) {
+      wrong = "that began again had another end:" + answerer->text();
+    }
+  }
+  return wrong.empty() ? "" : "a stream " + wrong + text();
+}
+
+std::string Streams::Talk::text() const {
+  std::string out = opener->text();
+  for (const auto& answerer : answerers) out += answerer->text();
+  return out;
 }
 
 bool Streams::settled() const {
@@ -94,17 +128,15 @@ bool Streams::settled() const {
 
 std::string Streams::wrong() const {
   for (const Talk& talk : talks_) {
-    for (const auto& program : {talk.opener, talk.answerer}) {
-      std::string wrong = program->wrong_ending(talk.refusal, talk.connection_lasts);
-      if (!wrong.empty()) return "a stream " + wrong + talk.opener->text() + talk.answerer->text();
-    }
+    std::string wrong = talk.wrong();
+    if (!wrong.empty()) return wrong;
   }
   return {};
 }
 
 std::string Streams::unsettled() const {
   for (const Talk& talk : talks_) {
-    if (!talk.settled()) return talk.opener->text() + talk.answerer->text();
+    if (!talk.settled()) return talk.text();
   }
   return {};
 }

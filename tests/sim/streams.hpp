@@ -30,10 +30,14 @@ class Streams {
  private:
   struct Talk {
     std::shared_ptr<StreamProgram> opener;
-    std::shared_ptr<StreamProgram> answerer;
+    // Another for each time that it was asked; only the last may be heard of.
+    std::vector<std::shared_ptr<StreamProgram>> answerers;
+    bool asked = false;
     std::optional<proto::ServiceRefusal> refusal;
     bool connection_lasts = false;
     [[nodiscard]] bool settled() const;
+    [[nodiscard]] std::string wrong() const;
+    [[nodiscard]] std::string text() const;
   };
   class Host final : public peer::ServiceHost {
    public:

@@ -18,6 +18,7 @@ class NotedEnd final : public StreamEnd {
  public:
   void on_begun(ByteStream& begun) override { stream = &begun; }
   void on_open() override { ++opened; }
+  void on_again() override { stream = nullptr; }
   void on_data(base::ByteView data, bool fin) override {
     heard += base::as_text(data);
     ended = ended || fin;
@@ -50,6 +51,9 @@ class ServiceChannelTest : public testing::Test, protected ServiceHost, protecte
   void own_stream(net::StreamId id, std::unique_ptr<StreamHandler> handler) override {
     streams[id] = std::move(handler);
   }
+  void open_again(const std::string& service, const std::shared_ptr<StreamEnd>& end) override {
+    again.emplace_back(service, end);
+  }
 
   ServiceHost& host() { return *this; }
   ServiceSink& sink() { return *this; }
@@ -79,6 +83,7 @@ class ServiceChannelTest : public testing::Test, protected ServiceHost, protecte
   std::map<net::StreamId, std::unique_ptr<StreamHandler>> streams;
   std::vector<std::string> asked;
   std::vector<Answer> answers;
+  std::vector<std::pair<std::string, std::shared_ptr<StreamEnd>>> again;
   int depth = 0;
   ServiceChannel channel{quic, host(), peer, sink()};
 
@@ -278,10 +283,27 @@ TEST_F(ServiceChannelTest, AStoppedDirectionLeavesTheOther) {
 }
 
 TEST_F(ServiceChannelTest, WithTheConnectionStreamsEndForItsReason) {
-  const auto end = open();
+  const auto lost = open();
+  channel.set_ending(StreamEnding::connection_lost);
+  streams.clear();
+  EXPECT_EQ(lost->over, StreamEnding::connection_lost);
+  incoming();
+  const auto end = accept();
   channel.set_ending(StreamEnding::peer_restarted);
   streams.clear();
   EXPECT_EQ(end->over, StreamEnding::peer_restarted);
+  EXPECT_TRUE(again.empty());
+}
+
+TEST_F(ServiceChannelTest, WhatWasNotAnsweredBeginsAgainOnTheConnectionThatReplacesThisOne) {
+  const auto end = open("ssh");
+  channel.set_ending(StreamEnding::peer_restarted);
+  streams.clear();
+  EXPECT_FALSE(end->over);
+  EXPECT_EQ(end->stream, nullptr);
+  ASSERT_EQ(again.size(), 1U);
+  EXPECT_EQ(again[0].first, "ssh");
+  EXPECT_EQ(again[0].second, end);
 }
 
 TEST_F(ServiceChannelTest, AnEndThatResetsHearsNoMore) {
