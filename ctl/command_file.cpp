@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/descriptor.hpp"
+#include "base/utf8.hpp"
 #include "ctl/command.hpp"
 #include "ctl/progress_bar.hpp"
 
@@ -231,7 +232,7 @@ CtlResult<ExitCode> run_send_file(Context& context, const Arguments& arguments) 
   const bool standard_input = path == "-";
   std::string name = standard_input ? "stdin" : std::filesystem::path(path).filename().string();
   if (arguments.has("--name")) name = *arguments.value("--name");
-  if (!is_utf8(name)) {
+  if (!base::is_utf8(name)) {
     return Failure{ExitCode::refused,
                    "the name " + escape_line(name) + " is not UTF-8: give another one with --name"};
   }

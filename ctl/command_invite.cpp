@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/utf8.hpp"
 #include "ctl/command.hpp"
 #include "ctl/qr.hpp"
 
@@ -139,7 +140,8 @@ CtlResult<ExitCode> run_accept(Context& context, const Arguments& arguments) {
     if (!read) return read.error();
     ticket = std::move(*read);
   }
-  if (!is_utf8(ticket)) return Failure{ExitCode::refused, "this is no ticket: it has characters of none"};
+  if (!base::is_utf8(ticket))
+    return Failure{ExitCode::refused, "this is no ticket: it has characters of none"};
   json params = {{"ticket", ticket}};
   if (const auto name = arguments.value("--name")) params["name"] = *name;
   const base::Duration wait = context.timeout_or(std::chrono::seconds(30));

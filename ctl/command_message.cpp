@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/bytes.hpp"
+#include "base/utf8.hpp"
 #include "ctl/command.hpp"
 
 namespace p2pd::ctl {
@@ -30,7 +31,7 @@ CtlResult<std::string> read_body(std::istream& in) {
 }
 
 void put_body(json& params, const std::string& body) {
-  const bool text = is_utf8(body);
+  const bool text = base::is_utf8(body);
   if (text && ipc::to_line(json(body)).size() <= kMaxTextAsJson) {
     params["text"] = body;
     return;

@@ -9,36 +9,13 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/utf8.hpp"
 #include "ipc/codec.hpp"
 
 namespace p2pd::ctl {
 namespace {
 
 using nlohmann::json;
-
-// The code point at the front of `text` and its length in bytes; a length of 0 for bytes that are not UTF-8
-// (RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF).
-struct CodePoint {
-  char32_t value = 0;
-  std::size_t size = 0;
-};
-
-CodePoint first_code_point(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
-  const std::uint8_t lead = byte(0);
-  if (lead < 0x80) return {lead, 1};
-  const std::size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4 || text.size() < size) return {};
-  char32_t value = lead & (0xffU >> (size + 1));
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xc0U) != 0x80) return {};
-    value = value << 6U | (byte(i) & 0x3fU);
-  }
-  constexpr std::array<char32_t, 5> kSmallest{0, 0, 0x80, 0x800, 0x10000};
-  const bool surrogate = value >= 0xd800 && value <= 0xdfff;
-  if (value < kSmallest[size] || value > 0x10ffff || surrogate) return {};
-  return {value, size};
-}
 
 // Unicode's marks and overrides of direction, and the line separators.
 bool changes_layout(char32_t c) {
@@ -49,7 +26,7 @@ bool changes_layout(char32_t c) {
 std::string escape(std::string_view text, std::string_view newline) {
   std::string out;
   while (!text.empty()) {
-    const CodePoint c = first_code_point(text);
+    const base::CodePoint c = base::first_code_point(text);
     if (c.size == 0) {
       out += fmt::format("\\x{:02x}", static_cast<std::uint8_t>(text.front()));
       text.remove_prefix(1);
@@ -78,15 +55,6 @@ std::size_t width(std::string_view text) {
 }
 
 }  // namespace
-
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const CodePoint c = first_code_point(text);
-    if (c.size == 0) return false;
-    text.remove_prefix(c.size);
-  }
-  return true;
-}
 
 std::string escape_line(std::string_view text) { return escape(text, "\\n"); }
 

@@ -11,8 +11,6 @@
 
 namespace p2pd::ctl {
 
-[[nodiscard]] bool is_utf8(std::string_view text);
-
 // Control characters, terminal sequences and marks that reverse the direction of text are written as \x1b or
 // \u202e, so that a name or a message cannot drive the terminal. On one line: newlines too.
 [[nodiscard]] std::string escape_line(std::string_view text);

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/utf8.hpp"
 #include "ipc/codec.hpp"
 
 namespace p2pd::ipc {
@@ -36,23 +37,6 @@ std::size_t end_of_plain(std::string_view text, std::size_t at) {
   return at;
 }
 
-// The size of the code point at the front, which is not ASCII; 0: not UTF-8. The second byte's range keeps
-// out overlong forms, surrogates and what is too large (RFC 3629 section 4).
-std::size_t code_point_size(std::string_view text) {
-  const auto byte = [text](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
-  const std::uint8_t lead = byte(0);
-  if (lead < 0xc2 || lead > 0xf4) return 0;
-  const std::size_t size = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  if (text.size() < size) return 0;
-  const std::uint8_t lowest = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-  const std::uint8_t highest = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-  if (byte(1) < lowest || byte(1) > highest) return 0;
-  for (std::size_t i = 2; i < size; ++i) {
-    if ((byte(i) & 0xc0U) != 0x80) return 0;
-  }
-  return size;
-}
-
 void append_escaped(std::string& out, char c) {
   constexpr std::string_view kHex = "0123456789abcdef";
   // What stands behind the backslash, for control characters that have a short form.
@@ -77,7 +61,7 @@ bool append_string(std::string& out, std::string_view text) {
   std::size_t written = 0;
   for (std::size_t at = 0; (at = end_of_plain(text, at)) < text.size();) {
     if (static_cast<std::uint8_t>(text[at]) >= 0x80) {
-      const std::size_t size = code_point_size(text.substr(at));
+      const std::size_t size = base::first_code_point(text.substr(at)).size;
       if (size == 0) {
         out.resize(before);
         return false;

@@ -10,18 +10,6 @@ namespace {
 
 using nlohmann::json;
 
-TEST(Text, TellsUtf8FromBytes) {
-  for (const std::string_view good :
-       {"", "abc", "grüß", "\xf0\x9f\x98\x80", "\xef\xbf\xbd", "\xf4\x8f\xbf\xbf"}) {
-    EXPECT_TRUE(is_utf8(good));
-  }
-  for (const std::string_view bad :
-       {"\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80",
-        "\xf5\x80\x80\x80", "\xe2\x82", "a\xff", "\xf0\x80\x80\x80"}) {
-    EXPECT_FALSE(is_utf8(bad));
-  }
-}
-
 TEST(Text, DisarmsWhatCouldDriveATerminal) {
   EXPECT_EQ(escape_line("a\x1b[31mb"), "a\\x1b[31mb");
   EXPECT_EQ(escape_line("bell\a del\x7f"), "bell\\x07 del\\x7f");
