@@ -21,6 +21,14 @@ std::string absolute_target(const std::string& target) {
   return failed ? target : std::string(kUnixPrefix) + whole.lexically_normal().string();
 }
 
+// A program may come later, a slip of the pen stays: worth a word, no refusal.
+bool names_nothing(const std::string& target) {
+  std::error_code failed;
+  return target.starts_with(kUnixPrefix) &&
+         std::filesystem::status(target.substr(kUnixPrefix.size()), failed).type() ==
+             std::filesystem::file_type::not_found;
+}
+
 std::string allowed_names(const json& allow) {
   std::string out;
   for (const json& peer : allow) out += (out.empty() ? "" : ", ") + field(peer, "name");
@@ -48,6 +56,7 @@ CtlResult<ExitCode> run_expose(Context& context, const Arguments& arguments) {
       context.call("service.expose", {{"service", service}, {"target", target}, {"allow", allow}});
   std::string sentence = "exposed " + escape_line(service) + " at " + escape_line(target);
   if (allow.empty()) sentence += "; nobody may use it yet: name peers with --allow";
+  if (names_nothing(target)) sentence += "; there is no such socket yet: until then peers are refused";
   return conclude_service(context, result, sentence);
 }
 

@@ -508,14 +508,28 @@ class Streams(LabCase):
     def test_streams_end_with_their_permission(self):
         alice, bob, _ = self.pair()
         bob.ctl("expose", "echo", Server(self, bob.host).target, "--allow", "alice")
-        for take_away in (("expose", "echo", Server(self, bob.host).target), ("unexpose", "echo"), ("peer", "remove", "alice")):
+        for take_away, reason in ((("expose", "echo", Server(self, bob.host).target), "not_permitted"),
+                                  (("unexpose", "echo"), "not_permitted"), (("peer", "remove", "alice"), "removed")):
             bob.ctl("expose", "echo", Server(self, bob.host).target, "--allow", "alice")
             stream = Api(self, alice)
-            self.assertIn("result", stream.call("stream.open", peer="bob", service="echo"))
+            opened = stream.call("stream.open", peer="bob", service="echo")
+            self.assertIn("result", opened)
             stream.socket.sendall(b"x")
             self.assertEqual(stream.file.read(1), b"x")
             bob.ctl(*take_away)
             self.assertEqual(stream.rest(), b"")
+            how = Api(self, alice).call("stream.wait", stream=opened["result"]["stream"])["result"]
+            self.assertEqual((how["over"], how["reason"], how["sent"], how["received"]), (True, reason, 1, 1))
+
+    def test_a_unix_target_may_come_later(self):
+        alice, bob, _ = self.pair()
+        path = str(self.lab.folder / "later.sock")
+        said = bob.ctl("expose", "later", f"unix:{path}", "--allow", "alice").stderr
+        self.assertIn("there is no such socket yet", said)
+        self.says_no(alice, 1, "does not take connections", "nc", "bob", "later")
+        Server(self, path=path)
+        self.assertEqual(alice.ctl("nc", "bob", "later", text_input=b"x").stdout, b"x")
+        self.assertNotIn("yet", bob.ctl("expose", "later", f"unix:{path}", "--allow", "alice").stderr)
 
 
 if __name__ == "__main__":
