@@ -49,7 +49,8 @@ class ServiceChannel {
   static constexpr std::size_t kMostUnsent = 256 * 1024;
   static constexpr std::size_t kLeastUnsent = 16 * 1024;
   static constexpr std::size_t kUnsent = 32 * 1024 * 1024;
-  // Bytes that local ends have not read: with more, no stream is accepted.
+  // Bytes that local ends have not read, or that wait for the host's word: with more, no stream is accepted,
+  // and one that still waits for that word and brings more is refused.
   static constexpr std::size_t kMaxUnread = 128 * 1024 * 1024;
 
   ServiceChannel(net::QuicConnection& quic, ServiceHost& host, const base::PeerId& peer, ServiceSink& sink);

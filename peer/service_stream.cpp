@@ -51,6 +51,9 @@ bool ServiceStream::on_data(base::ByteView data, bool fin) {
   switch (phase_) {
     case Phase::asking:
       held_.insert(held_.end(), data.begin(), data.end());
+      unread_ += data.size();
+      channel_.unread_ += data.size();
+      if (channel_.unread_ > ServiceChannel::kMaxUnread) refuse(proto::ServiceRefusal::busy);
       break;
     case Phase::open:
       pass(data, fin_);
@@ -97,6 +100,7 @@ ByteStream* ServiceStream::answered(std::variant<ServiceHost::Accepted, proto::S
   const std::uint8_t accepted = proto::encode_service_answer({});
   channel_.quic_.write(id_, {&accepted, 1});
   const base::Bytes held = std::exchange(held_, {});
+  channel_.unread_ -= std::exchange(unread_, 0);  // passing it on counts it again
   if (!held.empty() || fin_) pass(held, fin_);
   return alive.expired() || phase_ != Phase::open ? nullptr : this;
 }
@@ -226,6 +230,7 @@ void ServiceStream::refuse(proto::ServiceRefusal refusal) {
   channel_.quic_.write(id_, {&answer, 1});
   channel_.quic_.finish(id_);
   channel_.quic_.consume(id_, std::exchange(held_, {}).size());
+  channel_.unread_ -= std::exchange(unread_, 0);
   phase_ = Phase::over;
 }
 

@@ -342,5 +342,31 @@ TEST_F(ServiceChannelTest, WithTooMuchUnreadNoStreamIsAccepted) {
   EXPECT_EQ(asked.size(), 2U);
 }
 
+TEST_F(ServiceChannelTest, WhatComesBeforeTheHostsWordIsBoundedOverAllStreams) {
+  StreamHandler& first = incoming("ssh", net::StreamId{13});
+  StreamHandler& second = incoming("ssh", net::StreamId{17});
+  ASSERT_TRUE(say(first, base::Bytes(ServiceChannel::kMaxUnread)));
+  EXPECT_TRUE(quic.take(net::StreamId{13}).empty());
+  quic.consumed.clear();
+  ASSERT_TRUE(say(second, base::Bytes(1)));
+  EXPECT_EQ(quic.take(net::StreamId{17}), base::Bytes{4});
+  EXPECT_EQ(quic.consumed[net::StreamId{17}], 1U);
+  EXPECT_EQ(answers[1](proto::ServiceRefusal::refused), nullptr);
+  EXPECT_TRUE(quic.take(net::StreamId{17}).empty());
+
+  // Passed on it counts once, and not at all when it was read.
+  auto end = std::make_shared<NotedEnd>();
+  end->stream = answers[0](std::static_pointer_cast<StreamEnd>(end));
+  ASSERT_NE(end->stream, nullptr);
+  end->stream->consume(1);
+  ASSERT_TRUE(say(incoming("ssh", net::StreamId{21}), base::Bytes(1)));
+  EXPECT_TRUE(quic.take(net::StreamId{21}).empty());
+  ASSERT_TRUE(say(incoming("ssh", net::StreamId{25}), base::Bytes(1)));
+  EXPECT_EQ(quic.take(net::StreamId{25}), base::Bytes{4});
+  end->stream->consume(ServiceChannel::kMaxUnread);
+  ASSERT_TRUE(say(incoming("ssh", net::StreamId{29}), base::Bytes(100)));
+  EXPECT_TRUE(quic.take(net::StreamId{29}).empty());
+}
+
 }  // namespace
 }  // namespace p2pd::peer
