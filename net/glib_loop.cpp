@@ -31,6 +31,8 @@ constexpr int kMaxRounds = 8;
 // until it has come: 18 rounds for one keepalive. Where a millisecond does not matter they are given it.
 constexpr std::chrono::milliseconds kEarly{1};
 constexpr std::chrono::milliseconds kUnhurried{20};
+// A deadline that has moved on by so much is worth setting the timer for: it saves a wake-up.
+constexpr std::chrono::seconds kMuchLater{10};
 
 // The file behind a descriptor: its number alone may have been closed and given out again meanwhile.
 struct FileId {
@@ -209,15 +211,18 @@ void GlibLoop::State::wait(const std::shared_ptr<Watch>& watch, WaitType type) {
       });
 }
 
-// Only an earlier deadline touches the timer: a wake-up too early does nothing but arm it again, and setting
-// a timer at every packet would cost more than the packet.
+// Only an earlier deadline touches the timer, or a much later one: a wake-up too early does nothing but arm
+// it again, and setting a timer at every packet would cost more than the packet.
 void GlibLoop::State::arm_timer(int timeout) {
   if (timeout < 0) return;
   const std::chrono::milliseconds due_in(timeout);
   const auto deadline = base::Clock::now() + due_in + (due_in > kUnhurried ? kEarly : kEarly.zero());
-  if (timer_deadline <= deadline) return;
+  const bool much_later = timer_deadline != base::kNever && deadline - timer_deadline >= kMuchLater;
+  if (timer_deadline <= deadline && !much_later) return;
   // GLib rounds up to milliseconds, so that one source's deadline seems to wander by one.
-  if (timer_deadline != base::kNever && timer_deadline - deadline < std::chrono::milliseconds(1)) return;
+  if (!much_later && timer_deadline != base::kNever &&
+      timer_deadline - deadline < std::chrono::milliseconds(1))
+    return;
   timer_deadline = deadline;
   timer.expires_at(deadline);
   timer.async_wait([state = shared_from_this()](const boost::system::error_code& error) {

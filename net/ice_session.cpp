@@ -247,7 +247,9 @@ void IceSession::remote_candidates_done() {
 // On a direct pair past libnice. Consent (RFC 7675) is what answers to the Link's probes prove.
 SendOutcome IceSession::send(base::ByteView datagram) {
   if (state_ != State::connected) return SendOutcome::no_path;
-  return socket_.open() ? outcome_of(socket_.send(datagram)) : send_through_agent(datagram);
+  if (!socket_.open()) return send_through_agent(datagram);
+  if (proto::datagram_kind(datagram) == proto::DatagramKind::link) frame_sent_at_ = g_get_monotonic_time();
+  return outcome_of(socket_.send(datagram));
 }
 
 SendOutcome IceSession::send_batch(base::ByteView datagrams, std::size_t size) {
@@ -465,6 +467,9 @@ void IceSession::spare_buffer(base::ByteView datagram, void* buffer) {
 }
 
 void IceSession::on_dispatched() {
+  // Here and not where it was sent: outside of a round it would wake the context up for this alone.
+  if (const auto sent_at = std::exchange(frame_sent_at_, std::nullopt); sent_at && socket_.open())
+    keepalive_.put_off(loop_.context(), *sent_at);
   if (!receiving_) {
     receiving_ = true;
     nice_agent_attach_recv(agent_.get(), stream_, kComponent, loop_.context(), &receive_trampoline, this);

@@ -19,6 +19,7 @@
 #include "net/glib_loop.hpp"
 #include "net/ice.hpp"
 #include "net/ice_agent.hpp"
+#include "net/ice_keepalive.hpp"
 #include "net/ice_nice.hpp"
 #include "net/ice_rechecks.hpp"
 #include "net/ice_socket.hpp"
@@ -136,8 +137,10 @@ class IceSession {
   bool was_connected_ = false;
   bool receiving_ = true;        // the receive callback is attached
   std::size_t in_dispatch_ = 0;  // datagrams of the current round
-  bool buffer_used_ = false;     // libnice's, beyond its first page
-  unsigned quiet_frames_ = 0;    // short Link frames since anything else
+  IceKeepalive keepalive_;
+  std::optional<std::int64_t> frame_sent_at_;  // g_get_monotonic_time()
+  bool buffer_used_ = false;                   // libnice's, beyond its first page
+  unsigned quiet_frames_ = 0;                  // short Link frames since anything else
   std::function<void()> closed_;
 };
 
