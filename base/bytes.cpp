@@ -8,10 +8,25 @@ namespace {
 constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr std::string_view kBase32 = "abcdefghijklmnopqrstuvwxyz234567";
 
+// What each character stands for; kNoValue for those that are not in the alphabet.
+using Values = std::array<std::uint8_t, 256>;
+constexpr std::uint8_t kNoValue = 0xff;
+
+constexpr Values values_of(std::string_view alphabet) {
+  Values values{};
+  values.fill(kNoValue);
+  for (std::size_t i = 0; i < alphabet.size(); ++i) {
+    values[static_cast<std::uint8_t>(alphabet[i])] = static_cast<std::uint8_t>(i);
+  }
+  return values;
+}
+constexpr Values kBase64Values = values_of(kBase64);
+constexpr Values kBase32Values = values_of(kBase32);
+
 // Groups of `bits` per character, most significant first (RFC 4648); the last group is filled with zero bits.
 std::string encode(ByteView bytes, std::string_view alphabet, unsigned bits) {
-  std::string out;
-  out.reserve((bytes.size() * 8 + bits - 1) / bits);
+  std::string out((bytes.size() * 8 + bits - 1) / bits, '\0');
+  auto next = out.begin();
   std::uint32_t pending = 0;
   unsigned held = 0;
   for (const std::uint8_t byte : bytes) {
@@ -19,22 +34,22 @@ std::string encode(ByteView bytes, std::string_view alphabet, unsigned bits) {
     held += 8;
     while (held >= bits) {
       held -= bits;
-      out.push_back(alphabet[(pending >> held) & ((1U << bits) - 1)]);
+      *next++ = alphabet[(pending >> held) & ((1U << bits) - 1)];
     }
   }
-  if (held > 0) out.push_back(alphabet[(pending << (bits - held)) & ((1U << bits) - 1)]);
+  if (held > 0) *next = alphabet[(pending << (bits - held)) & ((1U << bits) - 1)];
   return out;
 }
 
-bool decode(std::string_view text, std::string_view alphabet, unsigned bits, Bytes& out) {
+bool decode(std::string_view text, const Values& values, unsigned bits, Bytes& out) {
   out.clear();
   out.reserve(text.size() * bits / 8);
   std::uint32_t pending = 0;
   unsigned held = 0;
   for (const char c : text) {
-    const std::size_t value = alphabet.find(c);
-    if (value == std::string_view::npos) return false;
-    pending = (pending << bits) | static_cast<std::uint32_t>(value);
+    const std::uint8_t value = values[static_cast<std::uint8_t>(c)];
+    if (value == kNoValue) return false;
+    pending = (pending << bits) | value;
     held += bits;
     if (held >= 8) {
       held -= 8;
@@ -75,13 +90,13 @@ bool from_base64(std::string_view text, Bytes& out) {
   if (text.size() % 4 != 0) return false;
   std::size_t padding = 0;
   while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
-  return decode(text.substr(0, text.size() - padding), kBase64, 6, out) &&
+  return decode(text.substr(0, text.size() - padding), kBase64Values, 6, out) &&
          (text.size() / 4 * 3 - padding) == out.size();
 }
 
 std::string to_base32(ByteView bytes) { return encode(bytes, kBase32, 5); }
 
-bool from_base32(std::string_view text, Bytes& out) { return decode(text, kBase32, 5, out); }
+bool from_base32(std::string_view text, Bytes& out) { return decode(text, kBase32Values, 5, out); }
 
 bool equal_constant_time(ByteView a, ByteView b) {
   if (a.size() != b.size()) return false;
