@@ -137,33 +137,43 @@ Result<std::vector<InboxRow>> list(Session& session, const std::optional<PeerId>
   return read_messages(query, max_bytes);
 }
 
-Result<void> collect(Query& query, std::map<PeerId, Usage>& deleted) {
+Result<std::map<PeerId, Usage>> collect(Query& query) {
+  std::map<PeerId, Usage> counted;
   while (query.next()) {
-    Usage& usage = deleted[query.peer(0)];
+    Usage& usage = counted[query.peer(0)];
     ++usage.messages;
     usage.bytes += query.natural(1);
   }
   if (query.failed()) return query.error();
-  return {};
+  return counted;
 }
 
-Result<void> delete_read(Session& session, const std::optional<PeerId>& peer, std::uint64_t last,
-                         std::map<PeerId, Usage>& deleted) {
+Result<std::map<PeerId, Usage>> count_read(Session& session, const std::optional<PeerId>& peer,
+                                           std::uint64_t last) {
   if (peer) {
-    Query query(session.database,
-                "DELETE FROM inbox WHERE peer = ? AND cursor <= ? RETURNING peer, length(data)", *peer, last);
-    return collect(query, deleted);
+    Query query(session.database, "SELECT peer, length(data) FROM inbox WHERE peer = ? AND cursor <= ?",
+                *peer, last);
+    return collect(query);
   }
-  Query query(session.database, "DELETE FROM inbox WHERE cursor <= ? RETURNING peer, length(data)", last);
-  return collect(query, deleted);
+  Query query(session.database, "SELECT peer, length(data) FROM inbox WHERE cursor <= ?", last);
+  return collect(query);
+}
+
+Result<void> delete_read(Session& session, const std::optional<PeerId>& peer, std::uint64_t last) {
+  if (!peer) return session.database.run("DELETE FROM inbox WHERE cursor <= ?", last);
+  return session.database.run("DELETE FROM inbox WHERE peer = ? AND cursor <= ?", *peer, last);
 }
 
 Result<std::uint64_t> acknowledge(Session& session, const std::optional<PeerId>& peer, std::uint64_t up_to) {
-  std::map<PeerId, Usage> deleted;
-  if (auto done = delete_read(session, peer, std::min(up_to, kHighestStored), deleted); !done)
-    return done.error();
+  const std::uint64_t last = std::min(up_to, kHighestStored);
+  // Counted first, then deleted by one statement: RETURNING would keep each row in a table of its own in
+  // between.
+  const auto read = count_read(session, peer, last);
+  if (!read) return read.error();
+  if (read->empty()) return 0;
+  if (auto deleted = delete_read(session, peer, last); !deleted) return deleted.error();
   std::uint64_t messages = 0;
-  for (const auto& [owner, usage] : deleted) {
+  for (const auto& [owner, usage] : *read) {
     auto counted = session.database.run(
         "UPDATE mailboxes SET inbox_messages = inbox_messages - ?2, inbox_bytes = inbox_bytes - ?3 WHERE "
         "peer = ?1",

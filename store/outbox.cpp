@@ -105,21 +105,26 @@ Result<void> give_back(Session& session, const PeerId& peer, std::uint64_t messa
       peer, messages, bytes);
 }
 
+// Read first, then deleted by one statement: RETURNING would keep each row in a table of its own in between.
 Result<std::vector<OutboxRef>> delete_delivered(Session& session, const PeerId& peer, std::uint64_t up_to) {
   std::vector<OutboxRef> delivered;
   std::uint64_t bytes = 0;
-  Query query(session.database,
-              "DELETE FROM outbox WHERE peer = ? AND sequence <= ? RETURNING sequence, id, length(data)",
-              peer, clamped(up_to));
-  while (query.next()) {
-    delivered.push_back({query.natural(0), query.text(1)});
-    bytes += query.natural(2);
+  const std::uint64_t last = clamped(up_to);
+  {
+    Query query(
+        session.database,
+        "SELECT sequence, id, length(data) FROM outbox WHERE peer = ? AND sequence <= ? ORDER BY sequence",
+        peer, last);
+    while (query.next()) {
+      delivered.push_back({query.natural(0), query.text(1)});
+      bytes += query.natural(2);
+    }
+    if (query.failed()) return query.error();
   }
-  if (query.failed()) return query.error();
+  if (delivered.empty()) return delivered;
+  auto deleted = session.database.run("DELETE FROM outbox WHERE peer = ? AND sequence <= ?", peer, last);
+  if (!deleted) return deleted.error();
   if (auto given = give_back(session, peer, delivered.size(), bytes); !given) return given.error();
-  // RETURNING promises no order.
-  std::sort(delivered.begin(), delivered.end(),
-            [](const OutboxRef& a, const OutboxRef& b) { return a.sequence < b.sequence; });
   return delivered;
 }
 
