@@ -8,7 +8,7 @@ namespace p2pd::net {
 
 namespace {
 
-constexpr const char* kName = "Connectivity keepalive timeout";
+constexpr const char* kTimerName = "Connectivity keepalive timeout";
 constexpr gint64 kInterval = gint64{25} * 1'000'000;  // microseconds; NICE_AGENT_TIMER_TR_DEFAULT
 
 }  // namespace
@@ -35,7 +35,7 @@ void IceKeepalive::find(GMainContext* context) {
     GSource* const source = g_main_context_find_source_by_id(context, id);
     if (source == nullptr) continue;
     const char* const name = g_source_get_name(source);
-    if (name != nullptr && std::strcmp(name, kName) == 0) source_.reset(g_source_ref(source));
+    if (name != nullptr && std::strcmp(name, kTimerName) == 0) source_.reset(g_source_ref(source));
   }
   searched_ = end;
 }

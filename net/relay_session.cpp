@@ -45,8 +45,6 @@ bool is_local(const asio::ip::address& address) {
                                   [&](const LocalAddress& local) { return local.address == *endpoint; });
 }
 
-bool is(const base::Error& error, RelayError code) { return error.code == make_error_code(code); }
-
 template <class... Handlers>
 struct Overloaded : Handlers... {
   using Handlers::operator()...;
@@ -193,7 +191,7 @@ asio::awaitable<base::Result<>> RelaySession::Impl::run_connecting() {
 // making us send one.
 asio::awaitable<base::Result<>> RelaySession::Impl::dial() {
   base::Result<> result = co_await dial_once();
-  if (result.has_error() && is(result.error(), RelayError::authentication_failed) && config_.url.tls) {
+  if (result.has_error() && result.error().code == RelayError::authentication_failed && config_.url.tls) {
     bind_tls_ = !bind_tls_;
     state_ = RelaySessionState::connecting;
     result = co_await dial_once();

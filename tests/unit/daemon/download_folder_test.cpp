@@ -17,7 +17,7 @@ namespace p2pd::daemon {
 namespace {
 
 namespace fs = std::filesystem;
-const std::string kPartial = ".p2pd-x.part";
+const std::string kPartialName = ".p2pd-x.part";
 
 // Modes say nothing to root: makes the process another user, and that one the owner of the files, for its
 // lifetime.
@@ -101,10 +101,10 @@ TEST_F(DownloadFolderTest, IsCheckedWithoutMakingAnything) {
 
 TEST_F(DownloadFolderTest, APartialFileIsOursAlone) {
   const DownloadFolder folder = open();
-  const auto partial = folder.open_partial(kPartial);
+  const auto partial = folder.open_partial(kPartialName);
   ASSERT_TRUE(partial);
-  EXPECT_EQ(mode(path() / kPartial), 0600U);
-  EXPECT_TRUE(folder.open_partial(kPartial)) << "opened again";
+  EXPECT_EQ(mode(path() / kPartialName), 0600U);
+  EXPECT_TRUE(folder.open_partial(kPartialName)) << "opened again";
 
   fs::create_symlink("/etc/passwd", path() / ".p2pd-link.part");
   EXPECT_FALSE(folder.open_partial(".p2pd-link.part"));
@@ -120,44 +120,44 @@ TEST_F(DownloadFolderTest, APartialFileIsOursAlone) {
 // A kill between getting its own mode and its name leaves one that its owner may not even read.
 TEST_F(DownloadFolderTest, APartialFileThatMayNotBeWrittenIsOpenedAllTheSame) {
   const DownloadFolder folder = open();
-  put(kPartial, "received");
-  const NotRoot not_root({folder_.path(), path().parent_path(), path(), path() / kPartial});
+  put(kPartialName, "received");
+  const NotRoot not_root({folder_.path(), path().parent_path(), path(), path() / kPartialName});
   for (const mode_t closed : {mode_t{0444}, mode_t{0}}) {
-    ASSERT_EQ(::chmod((path() / kPartial).c_str(), closed), 0);
-    const auto partial = folder.open_partial(kPartial);
+    ASSERT_EQ(::chmod((path() / kPartialName).c_str(), closed), 0);
+    const auto partial = folder.open_partial(kPartialName);
     ASSERT_TRUE(partial) << partial.error().message();
     EXPECT_EQ(::pwrite(partial->get(), "R", 1, 0), 1);
   }
-  EXPECT_EQ(::chmod((path() / kPartial).c_str(), 0600), 0);
-  EXPECT_EQ(text(kPartial), "Received");
+  EXPECT_EQ(::chmod((path() / kPartialName).c_str(), 0600), 0);
+  EXPECT_EQ(text(kPartialName), "Received");
 }
 
 TEST_F(DownloadFolderTest, ANameIsGivenButNeverTakenFromAnother) {
   const DownloadFolder folder = open();
-  put(kPartial, "new");
+  put(kPartialName, "new");
   put("taken", "old");
   fs::create_symlink("/nowhere", path() / "dangling");
   for (const char* name : {"taken", "dangling"}) {
     EXPECT_TRUE(folder.taken(name));
-    const auto renamed = folder.rename_to_new(kPartial, name);
+    const auto renamed = folder.rename_to_new(kPartialName, name);
     ASSERT_FALSE(renamed);
     EXPECT_EQ(renamed.error().code, boost::system::errc::file_exists);
   }
   EXPECT_EQ(text("taken"), "old");
   EXPECT_FALSE(folder.taken("free"));
-  EXPECT_TRUE(folder.rename_to_new(kPartial, "free"));
+  EXPECT_TRUE(folder.rename_to_new(kPartialName, "free"));
   EXPECT_EQ(text("free"), "new");
-  EXPECT_FALSE(folder.taken(kPartial));
+  EXPECT_FALSE(folder.taken(kPartialName));
 }
 
 TEST_F(DownloadFolderTest, ListsTemporaryFilesOnlyAndRemovesOne) {
   const DownloadFolder folder = open();
-  put(kPartial, "");
+  put(kPartialName, "");
   put("photo.jpg", "");
   put(".hidden", "");
-  EXPECT_EQ(folder.partials(), std::vector{kPartial});
-  EXPECT_EQ(folder.partials(), std::vector{kPartial}) << "also the second time";
-  folder.remove(kPartial);
+  EXPECT_EQ(folder.partials(), std::vector{kPartialName});
+  EXPECT_EQ(folder.partials(), std::vector{kPartialName}) << "also the second time";
+  folder.remove(kPartialName);
   EXPECT_TRUE(folder.partials().empty());
   EXPECT_TRUE(folder.taken("photo.jpg"));
 }
@@ -174,10 +174,10 @@ TEST_F(DownloadFolderTest, KnowsTheSameFileUnderTwoNames) {
 
 TEST_F(DownloadFolderTest, StaysWithItsFolderWhateverBecomesOfThePath) {
   const DownloadFolder folder = open();
-  put(kPartial, "new");
+  put(kPartialName, "new");
   fs::rename(path(), folder_.path() / "moved");
   fs::create_directory_symlink("/nowhere", path());
-  EXPECT_TRUE(folder.rename_to_new(kPartial, "stored"));
+  EXPECT_TRUE(folder.rename_to_new(kPartialName, "stored"));
   EXPECT_TRUE(fs::exists(folder_.path() / "moved" / "stored"));
 }
 
