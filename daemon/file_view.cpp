@@ -7,6 +7,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "daemon/status_json.hpp"
+
 namespace p2pd::daemon {
 namespace {
 
@@ -16,8 +18,6 @@ using store::TransferState;
 
 // A sample's weight halves in about so long.
 constexpr double kHalfLife = 1.5;  // seconds
-
-json text_or_null(const std::string& text) { return text.empty() ? json() : json(text); }
 
 }  // namespace
 

@@ -1,15 +1,14 @@
 #include "daemon/host_port.hpp"
 
+#include <utility>
+
 #include <fmt/format.h>
 
 namespace p2pd::daemon {
-namespace {
 
 base::Error invalid(std::string why) {
   return {make_error_code(boost::system::errc::invalid_argument), std::move(why)};
 }
-
-}  // namespace
 
 std::string HostPort::text() const {
   const bool v6 = host.find(':') != std::string::npos;

@@ -17,6 +17,9 @@ struct HostPort {
   [[nodiscard]] bool operator==(const HostPort&) const = default;
 };
 
+// What is wrong with a value of the configuration.
+[[nodiscard]] base::Error invalid(std::string why);
+
 // "host:port", "[v6]:port", "host" (then `default_port`).
 [[nodiscard]] base::Result<HostPort> parse_host_port(std::string_view text, std::uint16_t default_port);
 

@@ -79,10 +79,6 @@ constexpr OptionRow kTable[] = {
     {"version", "", false, true, "", "print the version and exit"},
 };
 
-Error invalid(std::string why) {
-  return {make_error_code(boost::system::errc::invalid_argument), std::move(why)};
-}
-
 // The first entry counts, so that the relay's own token file is good here too.
 Result<std::string> read_token(const std::string& file) {
   auto entries = base::read_line_file(file);

@@ -33,13 +33,13 @@ json to_json(const store::QualityRow& row) {
           {"time_ms", std::move(time)}};
 }
 
-json text_or_null(const std::string& text) { return text.empty() ? json() : json(text); }
-
 json candidate_or_null(const std::optional<proto::Candidate>& candidate) {
   return candidate ? json(candidate->text()) : json();
 }
 
 }  // namespace
+
+json text_or_null(const std::string& text) { return text.empty() ? json() : json(text); }
 
 json ms_or_null(const std::optional<base::Duration>& duration) {
   if (!duration) return json();

@@ -33,6 +33,8 @@ namespace p2pd::daemon {
 [[nodiscard]] nlohmann::json to_json(const store::OutboxEntry& message, const std::string& name);
 
 [[nodiscard]] std::string_view to_string(peer::Presence presence);
+// Null where it is empty.
+[[nodiscard]] nlohmann::json text_or_null(const std::string& text);
 // Milliseconds, null for nothing.
 [[nodiscard]] nlohmann::json ms_or_null(const std::optional<base::Duration>& duration);
 

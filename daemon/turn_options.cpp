@@ -14,10 +14,6 @@ using base::Result;
 constexpr std::uint16_t kTurnPort = 3478;  // RFC 8656 section 3.1
 constexpr std::size_t kMaxWord = 508;      // RFC 8489 14.3: a USERNAME is shorter than 509 bytes
 
-base::Error invalid(std::string why) {
-  return {make_error_code(boost::system::errc::invalid_argument), std::move(why)};
-}
-
 std::vector<std::string> words_of(std::string_view text) {
   std::vector<std::string> out;
   while (true) {

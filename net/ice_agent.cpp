@@ -10,6 +10,7 @@
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
+#include "base/overloaded.hpp"
 #include "net/ice_session.hpp"
 
 namespace p2pd::net {
@@ -22,13 +23,6 @@ namespace asio = boost::asio;
 constexpr std::chrono::seconds kPreviousLingers{1};
 // A receiver that flushes only at the end of a long batch would starve the sender of acknowledgements.
 constexpr std::size_t kBatch = 64;
-
-template <class... F>
-struct Overloaded : F... {
-  using F::operator()...;
-};
-template <class... F>
-Overloaded(F...) -> Overloaded<F...>;
 
 }  // namespace
 
@@ -87,8 +81,8 @@ void IceAgent::Impl::deliver() {
 
 void IceAgent::Impl::deliver(IceSessionEvent& event) {
   const std::uint32_t generation = current->generation();
-  std::visit(
-      Overloaded{[&](const proto::Candidate& candidate) { events->on_ice_candidate(generation, candidate); },
+  std::visit(base::Overloaded{
+                 [&](const proto::Candidate& candidate) { events->on_ice_candidate(generation, candidate); },
                  [&](const IceGatheringDone&) { events->on_ice_gathering_done(generation); },
                  [&](const IcePair& pair) {
                    if (previous) close_previous_soon();
@@ -96,7 +90,7 @@ void IceAgent::Impl::deliver(IceSessionEvent& event) {
                    events->on_ice_connected(generation, pair);
                  },
                  [&](const IceFailure& failure) { events->on_ice_failed(generation, failure); }},
-      event);
+             event);
 }
 
 void IceAgent::Impl::on_session_datagram(base::ByteView datagram, std::size_t packets) {

@@ -11,6 +11,7 @@
 
 #include "base/await.hpp"
 #include "base/log.hpp"
+#include "base/overloaded.hpp"
 #include "base/random.hpp"
 #include "base/task_group.hpp"
 #include "base/within.hpp"
@@ -44,13 +45,6 @@ bool is_local(const asio::ip::address& address) {
   return !endpoint || std::any_of(all.begin(), all.end(),
                                   [&](const LocalAddress& local) { return local.address == *endpoint; });
 }
-
-template <class... Handlers>
-struct Overloaded : Handlers... {
-  using Handlers::operator()...;
-};
-template <class... Handlers>
-Overloaded(Handlers...) -> Overloaded<Handlers...>;
 
 }  // namespace
 
@@ -316,7 +310,7 @@ std::optional<base::Error> RelaySession::Impl::handle(base::ByteView message) {
     return base::Error(make_error_code(RelayError::bad_frame), frame.error().message());
   }
   if (stopping_) return std::nullopt;
-  return std::visit(Overloaded{
+  return std::visit(base::Overloaded{
                         [this](const proto::RelayReceived& received) -> std::optional<base::Error> {
                           ++stats_.received;
                           events_.on_relay_datagram(owner_, received.from, received.payload);

@@ -26,8 +26,9 @@ struct Endpoint {
   // Numeric forms only: "192.0.2.1", "2001:db8::1".
   [[nodiscard]] static std::optional<Endpoint> from_text(std::string_view address, std::uint16_t port);
   [[nodiscard]] std::string address_text() const;
-  [[nodiscard]] std::string text() const;                         // "192.0.2.1:7", "[2001:db8::1]:7"
-  [[nodiscard]] bool same_address(const Endpoint& other) const {  // whatever the port
+  [[nodiscard]] std::string text() const;  // "192.0.2.1:7", "[2001:db8::1]:7"
+  // Whatever the port.
+  [[nodiscard]] bool same_address(const Endpoint& other) const {
     return v6 == other.v6 && address == other.address;
   }
   [[nodiscard]] bool operator==(const Endpoint&) const = default;
