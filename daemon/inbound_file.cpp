@@ -20,7 +20,7 @@ using proto::FileRefusal;
 
 constexpr std::uint64_t kSpaceEvery = 64 * 1024 * 1024;
 constexpr unsigned kMostNames = 10'000;
-constexpr std::size_t kBuffer = 512 * 1024;
+constexpr std::size_t kBuffer = 128 * 1024;
 
 FileRefusal refusal_of(int error) {
   return error == ENOSPC || error == EDQUOT || error == EFBIG ? FileRefusal::disk_full : FileRefusal::storage;

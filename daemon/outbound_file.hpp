@@ -40,7 +40,8 @@ enum class SourcePhase : std::uint8_t { resting, checking, sending };
 
 class OutboundFile final : public peer::FileSource, public std::enable_shared_from_this<OutboundFile> {
  public:
-  static constexpr std::size_t kRead = 512 * 1024;
+  // At a time. malloc has such a block at hand; it would map a larger one anew each time.
+  static constexpr std::size_t kRead = 128 * 1024;
   // A hole that is smaller is read as zeros.
   static constexpr std::uint64_t kLeastHole = 64 * 1024;
   static constexpr std::uint64_t kMostHole = 64 * 1024 * 1024;

@@ -103,9 +103,11 @@ class FileSender final : public StreamHandler {
 class FileReceiver final : public StreamHandler {
  public:
   // Bytes of the stream that are handed to the target at a time: at the least while it has nothing to do
-  // (well below the first window of a stream, or both ends would wait), at the most while it writes.
+  // (well below the first window of a stream, or both ends would wait), at the most while it writes. A batch
+  // and one piece more stay below 256 KiB: malloc would take larger blocks from the system, with new pages
+  // each time.
   static constexpr std::size_t kLeast = 64 * 1024;
-  static constexpr std::size_t kMost = 512 * 1024;
+  static constexpr std::size_t kMost = 160 * 1024;
 
   // `all`: where it is listed while it lives.
   FileReceiver(net::QuicConnection& quic, FileStore& store, const base::PeerId& peer, net::StreamId stream,

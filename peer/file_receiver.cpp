@@ -104,6 +104,9 @@ bool FileReceiver::withdrawn(const proto::FileWithdraw& withdraw) {
 
 bool FileReceiver::take(const proto::FileDataPiece& piece) {
   if (phase_ != Phase::receiving || piece.bytes.size() > size_ - position_) return false;
+  if (batch_.data.empty()) {
+    batch_.data.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(kMost + kLeast, size_ - position_)));
+  }
   position_ += piece.bytes.size();
   batch_credit_ += piece.bytes.size();
   batch_.data.insert(batch_.data.end(), piece.bytes.begin(), piece.bytes.end());
