@@ -13,7 +13,9 @@ using nlohmann::json;
 using proto::FamilyReport;
 using proto::Finding;
 
-json to_json(Finding finding) { return finding == Finding::unknown ? json() : json(finding == Finding::yes); }
+json finding_json(Finding finding) {
+  return finding == Finding::unknown ? json() : json(finding == Finding::yes);
+}
 
 json endpoint_or_null(const std::optional<proto::Endpoint>& endpoint) {
   return endpoint ? json(endpoint->text()) : json();
@@ -26,8 +28,8 @@ json word_or_null(Word word) {
 
 json family_json(const FamilyReport& family) {
   const bool sequential = family.allocation == proto::PortAllocation::sequential;
-  return {{"address", to_json(family.address)},
-          {"udp", to_json(family.udp)},
+  return {{"address", finding_json(family.address)},
+          {"udp", finding_json(family.udp)},
           {"outside", endpoint_or_null(family.outside)},
           {"nat", nat_word(family)},
           {"mapping", word_or_null(family.mapping)},
@@ -37,7 +39,7 @@ json family_json(const FamilyReport& family) {
                                     : json(family.allocation == proto::PortAllocation::preserving)},
           {"allocation", word_or_null(family.allocation)},
           {"allocation_step", sequential ? json(family.allocation_step) : json()},
-          {"hairpin", to_json(family.hairpin)},
+          {"hairpin", finding_json(family.hairpin)},
           {"path_mtu", family.path_mtu == 0 ? json() : json(family.path_mtu)}};
 }
 

@@ -10,7 +10,7 @@ namespace {
 using nlohmann::json;
 using peer::PathKind;
 
-json to_json(const store::QualityRow& row) {
+json quality_json(const store::QualityRow& row) {
   const auto ms = [](const std::optional<std::int64_t>& us) {
     return us ? json(static_cast<double>(*us) / 1000.0) : json();
   };
@@ -174,7 +174,7 @@ json to_json(const store::AttemptRow& attempt) {
           {"to_direct_ms", ms(attempt.to_direct)},
           {"candidates", std::move(candidates)},
           {"paths", std::move(paths)},
-          {"quality", attempt.quality ? to_json(*attempt.quality) : json()}};
+          {"quality", attempt.quality ? quality_json(*attempt.quality) : json()}};
 }
 
 json to_json(const store::OutboxEntry& message, const std::string& name) {
