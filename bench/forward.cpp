@@ -29,8 +29,9 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <openssl/evp.h>
-#include <sys/resource.h>
 #include <unistd.h>
+
+#include "base/descriptor_limit.hpp"
 
 namespace {
 
@@ -224,13 +225,6 @@ void ask_all(std::uint16_t port, std::uint32_t connections, std::uint64_t size, 
               static_cast<double>(size) * connections / 1e6 / seconds);
 }
 
-void raise_descriptors() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -242,7 +236,7 @@ int main(int argc, char** argv) {
     return 3;
   }
   try {
-    raise_descriptors();
+    p2pd::base::raise_descriptor_limit();
     if (serves) {
       serve();
     } else {

@@ -13,9 +13,9 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/descriptor_limit.hpp"
 #include "base/log.hpp"
 #include "net/relay_session.hpp"
 
@@ -126,13 +126,6 @@ class Clients final : private net::RelayEvents {
   Clock::time_point started_{};
 };
 
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -145,7 +138,7 @@ int main(int argc, char** argv) {
   }
   const auto url = net::RelayUrl::parse(argv[1]);
   if (!url) fail(url.error().message());
-  raise_descriptor_limit();
+  p2pd::base::raise_descriptor_limit();
   base::log::set_level(base::log::Level::error);
   Clients clients(*url, std::strcmp(argv[2], "-") == 0 ? "" : argv[2], sessions ? number(4) : 2 * number(4));
   if (sessions) clients.keep_online();

@@ -9,9 +9,9 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/descriptor_limit.hpp"
 #include "base/log.hpp"
 #include "base/service_manager.hpp"
 #include "daemon/node.hpp"
@@ -21,15 +21,6 @@ namespace {
 namespace asio = boost::asio;
 using p2pd::daemon::Node;
 using p2pd::daemon::Options;
-
-// Each direct peer takes descriptors of its own; the soft limit of 1,024 is for programs that use select().
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-  limit.rlim_cur = limit.rlim_max;
-  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0)
-    p2pd::base::log::warn("daemon", "the descriptor limit stays as it is");
-}
 
 int fail(const p2pd::base::Error& error) {
   std::fprintf(stderr, "p2pd: %s\n", error.message().c_str());
@@ -63,7 +54,9 @@ asio::awaitable<void> follow_signals(Node& node, asio::signal_set& signals) {
 }
 
 int run(Options options, std::function<p2pd::base::Result<Options>()> read_again) {
-  raise_descriptor_limit();
+  // Each direct peer takes descriptors of its own.
+  if (!p2pd::base::raise_descriptor_limit())
+    p2pd::base::log::warn("daemon", "the descriptor limit stays as it is");
   std::signal(SIGPIPE, SIG_IGN);
   asio::io_context io{1};
   asio::signal_set signals(io, SIGINT, SIGTERM, SIGHUP);

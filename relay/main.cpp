@@ -9,8 +9,8 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <sys/resource.h>
 
+#include "base/descriptor_limit.hpp"
 #include "base/log.hpp"
 #include "base/service_manager.hpp"
 #include "base/task_group.hpp"
@@ -35,14 +35,6 @@ void print(std::FILE* to, std::string_view text) { std::fwrite(text.data(), 1, t
 int fail(std::string_view sentence, int status = 1) {
   print(stderr, "p2p-relay: " + std::string(sentence) + "\n");
   return status;
-}
-
-// A client is a descriptor: what the system allows at most is asked for.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 Result<> check_files(const Options& options) {
@@ -130,6 +122,6 @@ int main(int argc, char* argv[]) {
     case Options::Action::serve:
       break;
   }
-  raise_descriptor_limit();
+  p2pd::base::raise_descriptor_limit();  // a client is a descriptor
   return serve(*options);
 }
